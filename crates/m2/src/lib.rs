@@ -1,1 +1,3 @@
 //! m2
+
+pub mod files;
