@@ -17,7 +17,15 @@ mod finite;
 pub mod safetensors;
 
 #[cfg(not(target_arch = "wasm32"))]
+mod archive;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod atomic;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod cache;
+#[cfg(not(target_arch = "wasm32"))]
+mod hash;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod packages;
 #[cfg(not(target_arch = "wasm32"))]
 mod read;
 
