@@ -1,0 +1,153 @@
+//! Weights packed once for the micro-kernel.
+
+use super::{GemmError, expect};
+use crate::Isa;
+use crate::aligned::AlignedVec;
+use crate::simd::Simd;
+
+/// W (n, k) as panels: `[n / NR][k][NR]`, the last panel's missing rows zero.
+#[derive(Debug)]
+pub struct PackedB {
+    isa: Isa,
+    n: usize,
+    k: usize,
+    data: AlignedVec<f32>,
+}
+
+impl PackedB {
+    /// Packs `w`, (n, k) row-major, for the kernels of `isa`.
+    ///
+    /// # Errors
+    /// [`GemmError::Shape`] where `w` has not n·k values; [`GemmError::OutOfMemory`].
+    pub fn pack(isa: Isa, w: &[f32], n: usize, k: usize) -> Result<Self, GemmError> {
+        expect("weight values", w.len(), n.saturating_mul(k))?;
+        Self::pack_with(isa, n, k, |row, column| w[row * k + column])
+    }
+
+    /// Packs the transpose of `w`, (k, n) row-major: the product is then x w.
+    ///
+    /// # Errors
+    /// As [`pack`](Self::pack).
+    pub fn pack_transposed(isa: Isa, w: &[f32], k: usize, n: usize) -> Result<Self, GemmError> {
+        expect("weight values", w.len(), n.saturating_mul(k))?;
+        Self::pack_with(isa, n, k, |row, column| w[column * n + row])
+    }
+
+    fn pack_with(
+        isa: Isa,
+        n: usize,
+        k: usize,
+        value: impl Fn(usize, usize) -> f32,
+    ) -> Result<Self, GemmError> {
+        let nr = micro_tile(isa).1;
+        let len = n.div_ceil(nr).saturating_mul(nr).saturating_mul(k);
+        let mut data = AlignedVec::try_zeroed(len)?;
+        if k > 0 {
+            for (panel, values) in data.chunks_exact_mut(k * nr).enumerate() {
+                let first = panel * nr;
+                let rows = nr.min(n - first);
+                for (column, line) in values.chunks_exact_mut(nr).enumerate() {
+                    for (row, slot) in line[..rows].iter_mut().enumerate() {
+                        *slot = value(first + row, column);
+                    }
+                }
+            }
+        }
+        Ok(Self { isa, n, k, data })
+    }
+
+    /// The instruction set the panels are laid out for.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Rows of W: columns of the product.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Columns of W: the length of the sums.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Columns of one panel and of a tile.
+    pub fn nr(&self) -> usize {
+        micro_tile(self.isa).1
+    }
+
+    /// Number of panels.
+    pub fn panels(&self) -> usize {
+        self.n.div_ceil(self.nr())
+    }
+
+    /// The columns of the product that `panel` holds.
+    pub fn columns(&self, panel: usize) -> std::ops::Range<usize> {
+        let first = panel * self.nr();
+        first..self.n.min(first + self.nr())
+    }
+
+    /// The packed values from the start of `panel` to the end of W.
+    pub(super) fn at_panel(&self, panel: usize) -> &[f32] {
+        &self.data[panel * self.k * self.nr()..]
+    }
+
+    /// The memory taken, in bytes.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&self.data[..])
+    }
+}
+
+/// A block-diagonal W of `nb` blocks (q, p): block j maps the columns j·p.. of x to the columns
+/// j·q.. of the product.
+#[derive(Debug)]
+pub struct PackedBlocks {
+    blocks: Vec<PackedB>,
+}
+
+impl PackedBlocks {
+    /// Packs `w`, (nb, q, p) row-major.
+    ///
+    /// # Errors
+    /// As [`PackedB::pack`]; also where nb is 0.
+    pub fn pack(isa: Isa, w: &[f32], nb: usize, q: usize, p: usize) -> Result<Self, GemmError> {
+        let size = q.saturating_mul(p);
+        expect("weight values", w.len(), nb.saturating_mul(size))?;
+        if nb == 0 {
+            return Err(GemmError::Shape { what: "weight blocks", found: 0, expected: 1 });
+        }
+        let blocks = (0..nb).map(|j| PackedB::pack(isa, &w[j * size..(j + 1) * size], q, p));
+        Ok(Self { blocks: blocks.collect::<Result<_, _>>()? })
+    }
+
+    /// The blocks, in order; at least one.
+    pub fn blocks(&self) -> &[PackedB] {
+        &self.blocks
+    }
+
+    /// Columns of the product: nb·q.
+    pub fn n(&self) -> usize {
+        self.blocks.iter().map(PackedB::n).sum()
+    }
+
+    /// Columns of x: nb·p.
+    pub fn k(&self) -> usize {
+        self.blocks.iter().map(PackedB::k).sum()
+    }
+}
+
+/// (MR, NR), the rows and columns of the micro-kernel of `isa`.
+pub(super) fn micro_tile(isa: Isa) -> (usize, usize) {
+    fn of<S: Simd>() -> (usize, usize) {
+        (S::MR, S::NR)
+    }
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => of::<crate::simd::Avx512>(),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => of::<crate::simd::Avx2>(),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => of::<crate::simd::Neon>(),
+        _ => of::<crate::simd::Portable>(),
+    }
+}
