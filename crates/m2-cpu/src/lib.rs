@@ -2,14 +2,21 @@
 //! run on.
 
 pub mod aligned;
+pub mod array;
+mod error;
 pub mod gemm;
 pub mod isa;
 pub mod math;
+mod ops;
+pub mod peak;
 pub mod pool;
+pub mod real;
+pub mod reference;
 mod simd;
 #[cfg(test)]
 mod testing;
 
 pub use aligned::{AlignedVec, OutOfMemory};
+pub use error::Error;
 pub use isa::Isa;
 pub use pool::Pool;
