@@ -5,10 +5,12 @@
 #[cfg(test)]
 mod testing;
 
+pub mod blocks;
 pub mod checkpoint;
 pub mod config;
 pub mod infer;
 pub mod init;
+pub mod models;
 pub mod params;
 pub mod presets;
 pub mod tables;
