@@ -27,7 +27,11 @@ mod hash;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod packages;
 #[cfg(not(target_arch = "wasm32"))]
+mod pickle;
+#[cfg(not(target_arch = "wasm32"))]
 mod read;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod torch;
 
 pub use error::FileError;
 pub use finite::first_non_finite;
