@@ -155,7 +155,7 @@ unsafe fn micro<S: Simd, const R: usize, const NV: usize>(call: Call) {
         let per_step = lines.div_ceil((len / UNROLL).max(1));
         for _ in 0..len / UNROLL {
             for _ in 0..UNROLL {
-                step::<S, R, NV>(&mut sums, a, b);
+                S::outer(&mut sums, a, b);
                 a = a.add(S::MR);
                 b = b.add(S::NR);
             }
@@ -166,38 +166,13 @@ unsafe fn micro<S: Simd, const R: usize, const NV: usize>(call: Call) {
             }
         }
         for _ in 0..len % UNROLL {
-            step::<S, R, NV>(&mut sums, a, b);
+            S::outer(&mut sums, a, b);
             a = a.add(S::MR);
             b = b.add(S::NR);
         }
         for (r, row) in sums.iter().enumerate() {
             for (v, sum) in row.iter().enumerate() {
                 S::store(c.add(r * S::NR + v * S::LANES), *sum);
-            }
-        }
-    }
-}
-
-/// One term: an outer product of `R` values of a and `NV` vectors of b.
-///
-/// # Safety
-/// As [`micro`], for one term.
-#[inline(always)]
-unsafe fn step<S: Simd, const R: usize, const NV: usize>(
-    sums: &mut [[S::V; NV]; R],
-    a: *const f32,
-    b: *const f32,
-) {
-    // SAFETY: the caller vouches for R values at `a` and NV vectors at `b`.
-    unsafe {
-        let mut columns = [S::splat(0.0); NV];
-        for (v, column) in columns.iter_mut().enumerate() {
-            *column = S::load(b.add(v * S::LANES));
-        }
-        for (r, row) in sums.iter_mut().enumerate() {
-            let x = S::splat(*a.add(r));
-            for (sum, column) in row.iter_mut().zip(columns) {
-                *sum = S::fma(x, column, *sum);
             }
         }
     }
