@@ -3,6 +3,7 @@
 
 pub mod aligned;
 pub mod array;
+mod backend;
 mod error;
 pub mod gemm;
 pub mod isa;
@@ -17,6 +18,7 @@ mod simd;
 mod testing;
 
 pub use aligned::{AlignedVec, OutOfMemory};
+pub use backend::{CpuBackend, CpuProgram, CpuWeights};
 pub use error::Error;
 pub use isa::Isa;
 pub use pool::Pool;
