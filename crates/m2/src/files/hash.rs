@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::FileError;
 
 /// Hex digest of some bytes.
+#[cfg(test)]
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(Sha256::digest(bytes).as_slice())
 }
@@ -23,7 +24,7 @@ pub(crate) fn sha256_file(path: &Path) -> Result<String, FileError> {
     loop {
         let n = file.read(&mut buffer).map_err(|e| FileError::io("read", path, e))?;
         if n == 0 {
-            return Ok(hash.digest());
+            return Ok(hash.restart());
         }
         hash.hash.update(&buffer[..n]);
     }
@@ -40,9 +41,9 @@ impl<W> HashWriter<W> {
         HashWriter { inner, hash: Sha256::new() }
     }
 
-    /// Hex digest of what was written.
-    pub fn digest(self) -> String {
-        hex(self.hash.finalize().as_slice())
+    /// Hex digest of what was written since the beginning or the last call.
+    pub fn restart(&mut self) -> String {
+        hex(self.hash.finalize_reset().as_slice())
     }
 }
 

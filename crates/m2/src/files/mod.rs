@@ -25,7 +25,11 @@ pub mod cache;
 #[cfg(not(target_arch = "wasm32"))]
 mod hash;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod npy;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod packages;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod part;
 #[cfg(not(target_arch = "wasm32"))]
 mod pickle;
 #[cfg(not(target_arch = "wasm32"))]
