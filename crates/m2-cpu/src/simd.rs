@@ -40,9 +40,6 @@ pub(crate) trait Simd: Copy {
     /// The instruction set is available.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
 
-    /// Asks for the cache line at `p` in L2; `p` need not be readable.
-    fn prefetch(p: *const f32);
-
     /// One term of the GEMM micro-kernel: adds the outer product of `R` values at `a` and `NV`
     /// vectors at `b` to `sums`.
     ///
@@ -60,6 +57,28 @@ pub(crate) trait Simd: Copy {
 
     /// `a * b + c` of scalars, for loops the compiler vectorises; rounds like [`Self::fma`].
     fn mul_add(a: f32, b: f32, c: f32) -> f32;
+}
+
+/// Asks for the cache line at `p` in L2; `p` need not be readable.
+#[inline(always)]
+pub(crate) fn prefetch(p: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: SSE is part of x86-64, and a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: a prefetch of any address is harmless.
+    unsafe {
+        std::arch::asm!(
+            "prfm pldl2keep, [{p}]",
+            p = in(reg) p,
+            options(nostack, readonly, preserves_flags)
+        );
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = p;
 }
 
 /// [`Simd::outer`] in the order the compiler likes.
@@ -136,11 +155,6 @@ mod x86 {
             unsafe { _mm512_fmadd_ps(a, b, c) }
         }
         #[inline(always)]
-        fn prefetch(p: *const f32) {
-            // A prefetch of any address is harmless, and SSE is part of x86-64.
-            unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
-        }
-        #[inline(always)]
         fn mul_add(a: f32, b: f32, c: f32) -> f32 {
             a.mul_add(b, c)
         }
@@ -169,11 +183,6 @@ mod x86 {
         #[inline(always)]
         unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
             unsafe { _mm256_fmadd_ps(a, b, c) }
-        }
-        #[inline(always)]
-        fn prefetch(p: *const f32) {
-            // A prefetch of any address is harmless, and SSE is part of x86-64.
-            unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
         }
         #[inline(always)]
         unsafe fn outer<const R: usize, const NV: usize>(
@@ -272,13 +281,6 @@ mod arm {
             unsafe { vfmaq_f32(c, a, b) }
         }
         #[inline(always)]
-        fn prefetch(p: *const f32) {
-            // Prefetching any address is harmless.
-            unsafe {
-                std::arch::asm!("prfm pldl2keep, [{p}]", p = in(reg) p, options(nostack, readonly, preserves_flags));
-            }
-        }
-        #[inline(always)]
         fn mul_add(a: f32, b: f32, c: f32) -> f32 {
             a.mul_add(b, c)
         }
@@ -309,8 +311,6 @@ impl Simd for Portable {
     unsafe fn fma(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
         std::array::from_fn(|i| a[i] * b[i] + c[i])
     }
-    #[inline(always)]
-    fn prefetch(_p: *const f32) {}
     #[inline(always)]
     fn mul_add(a: f32, b: f32, c: f32) -> f32 {
         // Without the instruction a fused operation is a library call.

@@ -1,5 +1,6 @@
 //! Whole products: blocks of rows and chunks of panels shared out to the threads of a pool.
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use super::epilogue::add_bias;
@@ -7,7 +8,8 @@ use super::pack_b::micro_tile;
 use super::{Epilogue, GemmError, MC, PackedA, PackedB, PackedBlocks, Rows, RowsMut, expect, tile};
 use crate::aligned::AlignedVec;
 use crate::math;
-use crate::{Isa, Pool};
+use crate::simd::prefetch;
+use crate::Pool;
 
 /// Tasks per thread that even out threads of different speed.
 const TASKS_PER_THREAD: usize = 4;
@@ -62,19 +64,17 @@ pub fn gemm_glu(
     check_operands(&x, &out, g.k(), g.n())?;
     let isa = g.isa();
     let nr = g.nr();
-    run(pool, isa, x, g.panels(), out, |a, _row, panel, scratch| {
+    run(pool, x, std::slice::from_ref(g), out, |a, at, scratch| {
         let (first, second) = scratch.split_at_mut(MC * nr);
         let (first, second) = (&mut first[..a.rows() * nr], &mut second[..a.rows() * nr]);
-        tile(a, 0, g, panel, first, false);
-        tile(a, 0, h, panel, second, false);
-        let columns = g.columns(panel);
+        tile(a, 0, g, at.panel, first, false);
+        tile(a, 0, h, at.panel, second, false);
         for (tile, bias) in [(&mut *first, g_bias), (&mut *second, h_bias)] {
             if let Some(bias) = bias {
-                add_bias(isa, tile, nr, &bias[columns.clone()]);
+                add_bias(isa, tile, nr, &bias[at.columns.clone()]);
             }
         }
         math::gelu_mul(isa, first, second);
-        columns
     })
 }
 
@@ -85,18 +85,13 @@ fn product(
     out: RowsMut<'_>,
     epilogue: &Epilogue<'_>,
 ) -> Result<(), GemmError> {
-    let (isa, nr, panels) = (blocks[0].isa(), blocks[0].nr(), blocks[0].panels());
-    let (n, k) = (blocks[0].n(), blocks[0].k());
+    let (isa, nr, n, k) = (blocks[0].isa(), blocks[0].nr(), blocks[0].n(), blocks[0].k());
     check_operands(&x, &out, k * blocks.len(), n * blocks.len())?;
     epilogue.check(x.rows, n * blocks.len())?;
-    run(pool, isa, x, panels * blocks.len(), out, |a, row, index, scratch| {
-        let (block, panel) = (index / panels, index % panels);
+    run(pool, x, blocks, out, |a, at, scratch| {
         let scratch = &mut scratch[..a.rows() * nr];
-        tile(a, block * k, &blocks[block], panel, scratch, false);
-        let columns = blocks[block].columns(panel);
-        let columns = block * n + columns.start..block * n + columns.end;
-        epilogue.apply(isa, scratch, nr, (row, columns.start), columns.len());
-        columns
+        tile(a, at.block * k, &blocks[at.block], at.panel, scratch, false);
+        epilogue.apply(isa, scratch, nr, (at.row, at.columns.start), at.columns.len());
     })
 }
 
@@ -130,27 +125,49 @@ impl Out {
     }
 }
 
-/// Calls `finish(block, first row, panel, tiles)` for every block of rows and every panel, and
-/// copies the first of the two tiles to the columns it returns.
+/// A tile's place.
+struct Place {
+    /// The weight block and the panel in it.
+    block: usize,
+    panel: usize,
+    /// The first row and the columns in the product.
+    row: usize,
+    columns: Range<usize>,
+}
+
+impl Place {
+    /// The place of panel `index`, counted over all `blocks` of equal shape.
+    fn new(blocks: &[PackedB], index: usize, row: usize) -> Self {
+        let panels = blocks[0].panels();
+        let (block, panel) = (index / panels, index % panels);
+        let columns = blocks[block].columns(panel);
+        let first = block * blocks[block].n();
+        Self { block, panel, row, columns: first + columns.start..first + columns.end }
+    }
+}
+
+/// Calls `finish(x's packed rows, place, two tiles)` for every block of rows and every panel of
+/// `blocks`, and copies the first tile to its place.
 fn run(
     pool: &Pool,
-    isa: Isa,
     x: Rows<'_>,
-    panels: usize,
+    blocks: &[PackedB],
     out: RowsMut<'_>,
-    finish: impl Fn(&PackedA, usize, usize, &mut [f32]) -> std::ops::Range<usize> + Sync,
+    finish: impl Fn(&PackedA, &Place, &mut [f32]) + Sync,
 ) -> Result<(), GemmError> {
+    let panels = blocks[0].panels() * blocks.len();
     if x.rows == 0 || panels == 0 {
         return Ok(());
     }
+    let isa = blocks[0].isa();
     let (mr, nr) = micro_tile(isa);
     let threads = pool.threads();
     // Equal blocks: a short last one would waste a pass over the weights.
     let mc = x.rows.div_ceil(x.rows.div_ceil(MC)).next_multiple_of(mr).min(MC);
-    let blocks = x.rows.div_ceil(mc);
+    let row_blocks = x.rows.div_ceil(mc);
     // Whole rows of blocks where there are enough; else, and for few rows always, the columns are
     // split, so that each weight is read by one thread.
-    let chunks = (TASKS_PER_THREAD * threads).div_ceil(blocks).min(panels);
+    let chunks = (TASKS_PER_THREAD * threads).div_ceil(row_blocks).min(panels);
     let chunks = if threads == 1 { 1 } else { chunks };
     let scratch = (0..threads)
         .map(|_| {
@@ -160,7 +177,7 @@ fn run(
         })
         .collect::<Result<Vec<_>, GemmError>>()?;
     let (stride, target) = (out.stride, Out(out.data.as_mut_ptr()));
-    pool.run(blocks * chunks, &|task, thread| {
+    pool.run(row_blocks * chunks, &|task, thread| {
         let (block, chunk) = (task / chunks, task % chunks);
         let mut scratch = scratch[thread].lock().unwrap_or_else(PoisonError::into_inner);
         let Scratch { a, packed, tiles } = &mut *scratch;
@@ -170,12 +187,20 @@ fn run(
             a.pack(Rows { data: &x.data[first * x.stride..], rows, ..x });
         }
         for panel in chunk * panels / chunks..(chunk + 1) * panels / chunks {
-            let columns = finish(a, first, panel, tiles);
+            let place = Place::new(blocks, panel, first);
+            // The stores below must not wait for memory.
+            for r in 0..rows {
+                let line = target.at((first + r) * stride + place.columns.start);
+                (0..nr).step_by(16).for_each(|i| prefetch(line.wrapping_add(i)));
+            }
+            finish(a, &place, tiles);
             for (r, values) in tiles.chunks_exact(nr).take(rows).enumerate() {
-                let to = target.at((first + r) * stride + columns.start);
+                let to = target.at((first + r) * stride + place.columns.start);
                 // SAFETY: the checks made `out` hold all rows and columns, and this task alone
                 // has these rows and columns.
-                unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), to, columns.len()) };
+                unsafe {
+                    std::ptr::copy_nonoverlapping(values.as_ptr(), to, place.columns.len());
+                }
             }
         }
     });

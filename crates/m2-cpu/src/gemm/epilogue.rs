@@ -74,8 +74,8 @@ impl Epilogue<'_> {
 }
 
 multiversion! {
-    /// Adds `bias` to the first columns of every row of a tile of stride `nr`.
-    pub(super) fn add_bias(tile: &mut [f32], nr: usize, bias: &[f32]) => add_bias_body
+    /// Adds `bias` to the first columns of every row of a tile of stride `nr` (≥ 1).
+    pub fn add_bias(tile: &mut [f32], nr: usize, bias: &[f32]) => add_bias_body
 }
 
 #[inline(always)]

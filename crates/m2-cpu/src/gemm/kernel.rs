@@ -2,7 +2,7 @@
 
 use super::{MC, PackedA, PackedB};
 use crate::isa::multiversion;
-use crate::simd::Simd;
+use crate::simd::{Simd, prefetch};
 
 /// Terms summed before the next rows: one k-block of a panel stays in L1 while all row groups of
 /// the block pass over it.
@@ -160,7 +160,7 @@ unsafe fn micro<S: Simd, const R: usize, const NV: usize>(call: Call) {
                 b = b.add(S::NR);
             }
             for _ in 0..per_step.min(lines) {
-                S::prefetch(next);
+                prefetch(next);
                 next = next.wrapping_add(16);
                 lines -= 1;
             }

@@ -19,7 +19,7 @@ mod pack_b;
 mod tests;
 
 pub use driver::{gemm, gemm_blocks, gemm_glu};
-pub use epilogue::{Activation, Epilogue};
+pub use epilogue::{Activation, Epilogue, add_bias};
 pub use kernel::tile;
 pub use pack_a::PackedA;
 pub use pack_b::{PackedB, PackedBlocks};
