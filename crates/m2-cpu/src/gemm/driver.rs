@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use super::epilogue::add_bias;
 use super::pack_b::micro_tile;
 use super::{Epilogue, GemmError, MC, PackedA, PackedB, PackedBlocks, Rows, RowsMut, expect, tile};
+use crate::Pool;
 use crate::aligned::AlignedVec;
 use crate::math;
 use crate::simd::prefetch;
-use crate::Pool;
 
 /// Tasks per thread that even out threads of different speed.
 const TASKS_PER_THREAD: usize = 4;
