@@ -16,7 +16,8 @@ const UNROLL: usize = 4;
 /// `accumulate` is set.
 ///
 /// `out` is a tile of `a.rows()` rows with stride `NR` ([`PackedB::nr`]); the columns past the
-/// panel's last are zero (or unchanged). The next panel's values are fetched meanwhile.
+/// panel's last get zeros added where a is finite, and mean nothing. The next panel's values are
+/// fetched meanwhile.
 ///
 /// # Panics
 /// Where a and b are packed for different instruction sets, or the columns, the panel or the tile
