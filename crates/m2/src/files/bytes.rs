@@ -3,11 +3,13 @@
 use std::{ops::Range, sync::Arc};
 
 /// Zeroed bytes aligned to 8, so that they can be viewed as any element type.
+#[cfg(not(target_arch = "wasm32"))]
 pub(crate) struct AlignedBytes {
     words: Vec<u64>,
     len: usize,
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 impl AlignedBytes {
     /// A buffer of `len` zero bytes. Large ones are untouched pages until they are written.
     pub fn zeroed(len: usize) -> Self {
@@ -20,6 +22,7 @@ impl AlignedBytes {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 impl AsRef<[u8]> for AlignedBytes {
     fn as_ref(&self) -> &[u8] {
         &bytemuck::cast_slice(&self.words)[..self.len]

@@ -98,6 +98,7 @@ pub enum FileError {
 }
 
 impl FileError {
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         let help = match source.kind() {
             io::ErrorKind::NotFound => "check the path",

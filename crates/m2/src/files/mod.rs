@@ -24,6 +24,8 @@ pub mod atomic;
 pub mod cache;
 #[cfg(not(target_arch = "wasm32"))]
 mod hash;
+#[cfg(all(feature = "hub", not(target_arch = "wasm32")))]
+pub mod hub;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod npy;
 #[cfg(not(target_arch = "wasm32"))]
