@@ -1,9 +1,8 @@
 //! What can be wrong with a file, in words a user can act on.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+#[cfg(not(target_arch = "wasm32"))]
+use std::path::Path;
+use std::{io, path::PathBuf};
 
 /// An error about a file.
 #[derive(Debug, thiserror::Error)]
