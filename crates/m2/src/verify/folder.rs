@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{Golden, Tensors};
+use super::{Golden, Tensors, measured_errors};
 use crate::{
     Error,
     files::{
@@ -29,13 +29,13 @@ impl Golden {
         if folder.join("io_f64.safetensors").exists() {
             golden.io_f64 = Some(load("io_f64.safetensors", FiniteCheck::Never)?);
         }
-        golden.err_abs = measured_errors(folder)?;
+        golden.err_abs = errors_beside(folder)?;
         Ok(golden)
     }
 }
 
-/// `err_abs` of the folder's `io.safetensors` in `../manifest.json`; empty where there is none.
-fn measured_errors(folder: &Path) -> Result<BTreeMap<String, f64>, Error> {
+/// `err_abs` of the folder's tensors in `../manifest.json`; empty where there is none.
+fn errors_beside(folder: &Path) -> Result<BTreeMap<String, f64>, Error> {
     let folder = folder.canonicalize().map_err(|e| FileError::io("open", folder, e))?;
     let (Some(name), Some(parent)) = (folder.file_name(), folder.parent()) else {
         return Ok(BTreeMap::new());
@@ -44,15 +44,7 @@ fn measured_errors(folder: &Path) -> Result<BTreeMap<String, f64>, Error> {
     if !path.exists() {
         return Ok(BTreeMap::new());
     }
-    let manifest: serde_json::Value = serde_json::from_str(&read_text(&path)?)
-        .map_err(|e| Error::Golden(format!("{}: not JSON: {e}", path.display())))?;
-    let key = format!("{}/io.safetensors", name.to_string_lossy());
-    let tensors = manifest.get(key).and_then(|f| f.get("tensors")).and_then(|t| t.as_object());
-    Ok(tensors
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, t)| Some((name.clone(), t.get("err_abs")?.as_f64()?)))
-        .collect())
+    measured_errors(&read_text(&path)?, &name.to_string_lossy())
 }
 
 fn read_text(path: &Path) -> Result<String, Error> {

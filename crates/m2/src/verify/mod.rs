@@ -45,6 +45,23 @@ pub enum Arithmetic<'a> {
     F64,
 }
 
+/// `err_abs` of a folder's `io.safetensors` in the tree's `manifest.json`, by tensor; empty where
+/// it does not list the file.
+///
+/// # Errors
+/// When the manifest is not JSON.
+pub fn measured_errors(manifest: &str, folder: &str) -> Result<BTreeMap<String, f64>, Error> {
+    let manifest: serde_json::Value = serde_json::from_str(manifest)
+        .map_err(|e| Error::Golden(format!("manifest.json: not JSON: {e}")))?;
+    let file = manifest.get(format!("{folder}/io.safetensors"));
+    let tensors = file.and_then(|f| f.get("tensors")).and_then(|t| t.as_object());
+    Ok(tensors
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, t)| Some((name.clone(), t.get("err_abs")?.as_f64()?)))
+        .collect())
+}
+
 impl Golden {
     /// Takes the parts of a folder: `config.json`, `model.safetensors`, `io.safetensors`.
     ///
