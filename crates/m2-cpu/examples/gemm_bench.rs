@@ -1,4 +1,5 @@
-//! GFLOP/s of the packed products on the layer's shapes, as a share of the machine's peak.
+//! GFLOP/s of the packed products on the layer's shapes, as a share of the machine's peak; the
+//! shares mean something only where nothing else runs.
 //!
 //! `cargo run --release -p m2-cpu --example gemm_bench -- [threads] [isa] [seconds per shape]`
 
