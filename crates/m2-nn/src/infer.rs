@@ -101,9 +101,10 @@ impl Checkpoint {
 
     /// Compares the shapes with a configuration, and returns the configuration of these weights.
     ///
-    /// It differs from the given one in one case: the M2 code rounds the vocabulary up to a multiple
-    /// of 8, so a `vocab_size` of 30522 belongs to 30528 rows. Switches whose tensors are all absent
-    /// are left to [`Checkpoint::load`], which names the missing tensor.
+    /// It differs from the given one in two cases: keys that the configuration did not have take
+    /// what the shapes show; and the M2 code rounds the vocabulary up to a multiple of 8, so a
+    /// `vocab_size` of 30522 belongs to 30528 rows. Switches that the configuration turns on and
+    /// whose tensors are all absent are left to [`Checkpoint::load`], which names the missing tensor.
     ///
     /// # Errors
     /// Names the first key whose value the shapes contradict, and the tensor that shows it.
@@ -116,32 +117,35 @@ impl Checkpoint {
                 tensor: facts.architecture_tensor,
             });
         }
-        let mut config = config.clone();
         let said = config.to_map();
+        let mut adopted = Map::new();
         for fact in facts.facts {
-            let (Some(value), Some((tensor, shape))) = (said.get(fact.key), fact.tensor) else {
-                continue;
-            };
-            if *value == fact.value {
-                continue;
-            }
-            let rounded = config.vocab_size.next_multiple_of(8);
-            if fact.key == "vocab_size"
+            // A family that does not know the key has none to compare.
+            let Some(value) = said.get(fact.key).filter(|v| **v != fact.value) else { continue };
+            let rounded = fact.key == "vocab_size"
                 && config.architecture != Architecture::Bert
-                && fact.value == json!(rounded)
-            {
-                config.vocab_size = rounded;
-                continue;
+                && fact.value == json!(config.vocab_size.next_multiple_of(8));
+            if rounded || config.defaulted.contains(fact.key) {
+                adopted.insert(fact.key.to_owned(), fact.value);
+            } else if let Some((tensor, shape)) = fact.tensor {
+                return Err(CheckpointError::Contradiction {
+                    key: fact.key.to_owned(),
+                    config: value.to_string(),
+                    weights: fact.value.to_string(),
+                    tensor,
+                    shape,
+                });
             }
-            return Err(CheckpointError::Contradiction {
-                key: fact.key.to_owned(),
-                config: value.to_string(),
-                weights: fact.value.to_string(),
-                tensor,
-                shape,
-            });
         }
-        Ok(config)
+        if adopted.is_empty() {
+            return Ok(config.clone());
+        }
+        if let Some(n) = adopted.get("max_position_embeddings").cloned() {
+            adopted.insert("long_conv_l_max".into(), n);
+        }
+        let mut map = said;
+        map.extend(adopted);
+        Ok(ModelConfig::from_map(map)?)
     }
 }
 
@@ -336,6 +340,24 @@ mod tests {
         }
         let other = ModelConfig { vocab_size: config.vocab_size - 8, ..config };
         checkpoint.check_against(&other).unwrap_err();
+    }
+
+    #[test]
+    fn the_shapes_speak_where_the_configuration_is_silent() {
+        for (config, checkpoint) in folders() {
+            let facts = checkpoint.facts().unwrap().facts;
+            for fact in &facts {
+                let mut map = config.to_map();
+                map.remove(fact.key);
+                if fact.key == "max_position_embeddings" {
+                    map.remove("long_conv_l_max");
+                }
+                let Ok(silent) = ModelConfig::from_map(map) else { continue };
+                let known = config.to_map().contains_key(fact.key);
+                let found = checkpoint.check_against(&silent).unwrap();
+                assert!(!known || found.to_map()[fact.key] == fact.value, "{}", fact.key);
+            }
+        }
     }
 
     #[test]

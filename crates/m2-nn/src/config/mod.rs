@@ -6,7 +6,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -146,7 +146,7 @@ pub struct ModelConfig {
     pub mlp: MlpConfig,
     /// How a text's vector is made.
     pub pooling: Pooling,
-    /// Number of classes of the sequence classifier.
+    /// Number of classes of the sequence classifier; 2 where nothing says it.
     pub num_labels: usize,
     /// Names of the classes by index; empty when the configuration names none.
     pub id2label: BTreeMap<usize, String>,
@@ -154,6 +154,27 @@ pub struct ModelConfig {
     pub padding: Padding,
     /// All other keys, kept as they were read.
     pub extra: Map<String, Value>,
+    /// Keys that were absent and took the published value.
+    pub defaulted: Defaulted,
+}
+
+/// Keys that a configuration did not have, for which a checkpoint's shapes may speak.
+///
+/// Two configurations that differ only here are equal.
+#[derive(Clone, Debug, Default)]
+pub struct Defaulted(BTreeSet<&'static str>);
+
+impl PartialEq for Defaulted {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Defaulted {
+    /// Whether this key was absent.
+    pub fn contains(&self, key: &str) -> bool {
+        self.0.contains(key)
+    }
 }
 
 impl ModelConfig {
@@ -173,7 +194,7 @@ impl ModelConfig {
     /// When `positions` is 0 or beyond [`limits::POSITIONS`].
     pub fn with_positions(&self, positions: usize) -> Result<Self, ConfigError> {
         let mut grown = ModelConfig { max_position_embeddings: positions, ..self.clone() };
-        grown.extra.remove("seq_len");
+        grown.defaulted.0.remove("max_position_embeddings");
         grown.check()?;
         Ok(grown)
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{
-    Architecture, ConfigError, MixerConfig, MlpConfig, ModelConfig, Padding, Pooling, limits,
+    Architecture, ConfigError, Defaulted, MixerConfig, MlpConfig, ModelConfig, Padding, Pooling,
+    limits,
 };
 use crate::params::{Heads, parameter_count};
 
@@ -28,7 +29,7 @@ impl ModelConfig {
     /// Reads a parsed `config.json`. Errors like [`ModelConfig::from_json`].
     pub fn from_map(map: Map<String, Value>) -> Result<Self, ConfigError> {
         let architecture = architecture(&map)?;
-        let mut keys = Keys { map };
+        let mut keys = Keys { map, defaulted: Defaulted::default() };
         refuse_variants(&mut keys, architecture)?;
         let m2 = architecture == Architecture::M2Bert;
         let bert = architecture == Architecture::Bert;
@@ -76,6 +77,7 @@ impl ModelConfig {
             id2label,
             padding: padding(&mut keys, m2)?,
             extra: keys.map,
+            defaulted: keys.defaulted,
         };
         config.check()?;
         Ok(config)
@@ -188,7 +190,12 @@ fn positions(keys: &mut Keys, default: usize) -> Result<usize, ConfigError> {
         (Some(n), Some(t)) if n != t => Err(ConfigError::Contradiction(format!(
             "`{POSITIONS}` is {n} but `long_conv_l_max` is {t}; they are one size"
         ))),
-        (n, t) => Ok(n.or(t).unwrap_or(default)),
+        (n, t) => {
+            if t.is_some() {
+                keys.defaulted.0.remove(POSITIONS);
+            }
+            Ok(n.or(t).unwrap_or(default))
+        }
     }
 }
 
@@ -259,6 +266,9 @@ fn labels(keys: &mut Keys) -> Result<(BTreeMap<usize, String>, usize), ConfigErr
     keys.map.remove("label2id");
     let default = if names.is_empty() { 2 } else { names.len() };
     let count = keys.size("num_labels", default, 1, limits::LABELS)?;
+    if !names.is_empty() {
+        keys.defaulted.0.remove("num_labels");
+    }
     let complete = names.len() == count && names.keys().copied().eq(0..count);
     if !complete && !names.is_empty() {
         return Err(ConfigError::Contradiction(format!(
@@ -286,11 +296,16 @@ fn padding(keys: &mut Keys, m2: bool) -> Result<Padding, ConfigError> {
 /// The keys not yet read. `null` counts as absent.
 struct Keys {
     map: Map<String, Value>,
+    defaulted: Defaulted,
 }
 
 impl Keys {
-    fn take(&mut self, key: &str) -> Option<Value> {
-        self.map.remove(key).filter(|v| !v.is_null())
+    fn take(&mut self, key: &'static str) -> Option<Value> {
+        let value = self.map.remove(key).filter(|v| !v.is_null());
+        if value.is_none() {
+            self.defaulted.0.insert(key);
+        }
+        value
     }
 
     fn optional_size(
