@@ -2,8 +2,8 @@
 //!
 //! | file | for |
 //! |---|---|
-//! | [`safetensors`] | weights: one file, a sharded folder, or bytes in memory |
-//! | `torch` (with `pickle`, `archive`) | PyTorch `.pt`/`.bin` checkpoints, read without running anything |
+//! | `safetensors` | weights: one file, a sharded folder, or bytes in memory |
+//! | `torch` (with `pickle` and `archive`) | PyTorch `.pt`/`.bin` checkpoints, read without running anything |
 //! | `npy` | matrices of vectors, written row by row |
 //! | `atomic`, `part` | whole files that appear at once, and long ones that survive a kill |
 //! | `cache`, `packages`, `hub` | where models lie on this machine, and how they get there |
