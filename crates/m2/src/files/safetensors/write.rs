@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use m2_ir::{DType, HostTensor};
 use serde_json::{Map, Value, json};
 
-/// A whole file in memory. The arguments are those of [`write`].
+/// A whole file in memory. The arguments are those of `write`.
 pub fn to_bytes<'a>(
     tensors: impl IntoIterator<Item = (&'a str, &'a HostTensor)>,
     metadata: &BTreeMap<String, String>,
