@@ -4,6 +4,7 @@
 pub mod aligned;
 pub mod array;
 mod backend;
+pub mod conv;
 mod error;
 pub mod gemm;
 pub mod isa;
