@@ -18,6 +18,7 @@ mod print;
 mod rows;
 mod shape;
 mod target;
+mod verify;
 
 pub use backend::{Backend, Batch, BatchError, IDS, POSITIONS, Parameters, TOKEN_TYPES, Text};
 pub use dtype::DType;

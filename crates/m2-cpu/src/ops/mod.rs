@@ -1,24 +1,25 @@
 //! One file an op. `plain` is the definition in code: any real type, no SIMD, no threads.
 
-mod attention;
+pub(crate) mod attention;
 mod attention_apply;
 mod attention_scores;
 mod block_diag_matmul;
 mod concat;
-mod conv_pair;
-mod conv_spectrum;
+pub(crate) mod conv_pair;
+pub(crate) mod conv_spectrum;
 mod elementwise;
 mod epilogue;
 mod gather;
 mod gather_rows;
-mod implicit_filter;
+pub(crate) mod implicit_filter;
 mod layer_norm;
-mod long_conv;
+pub(crate) mod long_conv;
 mod matmul;
 mod monarch;
 mod pad;
 mod permute;
 mod pool_rows;
+mod query_attention;
 mod reduce;
 mod sequence_mixer;
 mod short_conv;
@@ -50,6 +51,7 @@ pub(crate) fn plain<R: Real>(op: &Op, ctx: &Context<'_>, x: &[&Array<R>], out: &
         Op::Attention(o) => attention::plain(o, ctx, x, out),
         Op::AttentionScores(o) => attention_scores::plain(o, ctx, x, out),
         Op::AttentionApply(_) => attention_apply::plain(ctx, x, out),
+        Op::QueryAttention(_) => query_attention::plain(ctx, x, out),
         Op::Gather(_) => gather::plain(x, out),
         Op::GatherRows(o) => gather_rows::plain(o, ctx, x[0], out),
         Op::PoolRows(_) => pool_rows::plain(ctx, x[0], out),

@@ -19,6 +19,7 @@ mod monarch;
 mod pad;
 mod permute;
 mod pool_rows;
+mod query_attention;
 mod reduce;
 mod reshape;
 mod sequence_mixer;
@@ -45,6 +46,7 @@ pub use monarch::Monarch;
 pub use pad::Pad;
 pub use permute::Permute;
 pub use pool_rows::PoolRows;
+pub use query_attention::QueryAttention;
 pub use reduce::{Reduce, ReduceKind};
 pub use reshape::Reshape;
 pub use sequence_mixer::SequenceMixer;
@@ -83,6 +85,7 @@ into_op!(
     Pad,
     Permute,
     PoolRows,
+    QueryAttention,
     Reduce,
     Reshape,
     SequenceMixer,

@@ -48,7 +48,14 @@ pub fn run(
 ) -> Result<Graph, Error> {
     let mut graph = graph.clone();
     for (name, pass) in passes {
-        graph = pass(&graph)?;
+        let next = pass(&graph)?;
+        if cfg!(feature = "checks") {
+            next.verify().and_then(|()| graph.same_outputs(&next)).map_err(|e| match e {
+                Error::Internal(what) => Error::Internal(format!("after {name}: {what}")),
+                other => other,
+            })?;
+        }
+        graph = next;
         observe(name, &graph);
     }
     Ok(graph)
