@@ -9,12 +9,7 @@ use crate::{Architecture, ModelConfig};
 ///
 /// # Errors
 /// When the configuration's sizes do not fit together.
-pub fn mlm_head(
-    g: &mut Builder,
-    c: &ModelConfig,
-    name: &str,
-    x: NodeId,
-) -> Result<NodeId, Error> {
+pub fn mlm_head(g: &mut Builder, c: &ModelConfig, name: &str, x: NodeId) -> Result<NodeId, Error> {
     let (h, v) = (c.hidden_size, c.vocab_size);
     let at = "cls.predictions";
     let y = linear(g, &format!("{name}/transform"), &format!("{at}.transform.dense"), x, h)?;
@@ -38,6 +33,34 @@ pub fn mlm_head(
 pub fn pooler(g: &mut Builder, c: &ModelConfig, name: &str, s: NodeId) -> Result<NodeId, Error> {
     let y = linear(g, &format!("{name}/dense"), "bert.pooler.dense", s, c.hidden_size)?;
     unary(g, name, Unary::Tanh, y)
+}
+
+/// The vector that [`pooler`] takes where the configuration asks for `attention_pooling`: two
+/// rounds of attention over the row's hidden states x (T, H), of which the first token is kept,
+/// (R, H), under the given name.
+///
+/// # Errors
+/// When the configuration's sizes do not fit together.
+pub fn attention_pooling(
+    g: &mut Builder,
+    c: &ModelConfig,
+    name: &str,
+    mut x: NodeId,
+) -> Result<NodeId, Error> {
+    let (h, at) = (c.hidden_size, "bert.pooler");
+    for (round, up, down) in [(1, "dense1", "dense2"), (2, "dense3", "dense4")] {
+        let part = |what: &str| format!("{name}/round{round}/{what}");
+        let qkv = linear(g, &part("qkv"), &format!("{at}.Wqkv"), x, 3 * h)?;
+        let mut take = |i: usize, what: &str| {
+            g.named(&part(what), ops::Slice { axis: 1, start: i * h, len: h }, &[qkv])
+        };
+        let (q, k, v) = (take(0, "query")?, take(1, "key")?, take(2, "value")?);
+        let y = g.named(&part("attention"), ops::QueryAttention, &[q, k, v])?;
+        let y = linear(g, &part("up"), &format!("{at}.{up}"), y, c.intermediate_size)?;
+        let y = unary(g, &part("gelu"), Unary::Gelu, y)?;
+        x = linear(g, &part("down"), &format!("{at}.{down}"), y, h)?;
+    }
+    g.named(name, ops::GatherRows { which: ops::Which::First }, &[x])
 }
 
 /// Class logits (R, labels) of pooled vectors, under the given name.

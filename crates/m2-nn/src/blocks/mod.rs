@@ -9,7 +9,7 @@ mod mlp;
 
 pub use attention::{alibi_attention, bert_attention};
 pub use embeddings::embeddings;
-pub use heads::{classifier, mlm_head, normalised, pooler};
+pub use heads::{attention_pooling, classifier, mlm_head, normalised, pooler};
 pub use mixer::{filter, mixer};
 pub use mlp::{bert_mlp, monarch_mlp};
 

@@ -94,6 +94,12 @@ fn add_heads(g: &mut Builder, c: &ModelConfig, heads: Heads, x: NodeId) -> Resul
     ] {
         let mut vector = s;
         if heads.pooler {
+            let attended = c.pooling.attention_pooling && s == first;
+            let s = if attended {
+                blocks::attention_pooling(g, c, &format!("{pooled}/attended"), x)?
+            } else {
+                s
+            };
             vector = blocks::pooler(g, c, pooled, s)?;
             blocks::normalised(g, &outputs::normalised(pooled), vector)?;
         }
