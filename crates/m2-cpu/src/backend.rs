@@ -2,34 +2,22 @@
 
 use m2_ir::{Backend, Batch, HostTensor, Parameters, Plan, Target};
 
-use crate::{Error, array::Array, reference};
+use crate::{CpuProgram, CpuWeights, Error, Isa, Pool, engine::Machine};
 
 /// Runs plans on this machine's threads.
 #[derive(Debug)]
 pub struct CpuBackend {
-    threads: usize,
+    pool: Pool,
+    isa: Isa,
     memory: u64,
-}
-
-/// Weights as the kernels read them, by name.
-#[derive(Debug, Default)]
-pub struct CpuWeights {
-    tensors: std::collections::BTreeMap<String, HostTensor>,
-}
-
-/// A plan with its weights and buffers.
-#[derive(Debug)]
-pub struct CpuProgram {
-    plan: Plan,
-    params: std::collections::BTreeMap<String, HostTensor>,
-    outputs: Vec<Array<f32>>,
 }
 
 impl CpuBackend {
     /// A backend with so many threads; 0 takes all there are.
     pub fn new(threads: usize) -> Self {
-        let all = std::thread::available_parallelism().map_or(1, |n| n.get());
-        CpuBackend { threads: if threads == 0 { all } else { threads }, memory: u64::MAX }
+        let all = || std::thread::available_parallelism().map_or(1, |n| n.get());
+        let threads = if threads == 0 { all() } else { threads };
+        CpuBackend { pool: Pool::new(threads), isa: Isa::detect(), memory: u64::MAX }
     }
 
     /// Refuses plans that need more memory than this, in bytes.
@@ -38,9 +26,24 @@ impl CpuBackend {
         self
     }
 
+    /// Uses the kernels of one instruction set, which has to be one that this machine has.
+    pub fn with_isa(mut self, isa: Isa) -> Self {
+        self.isa = isa;
+        self
+    }
+
     /// Number of threads.
     pub fn threads(&self) -> usize {
-        self.threads
+        self.pool.threads()
+    }
+
+    /// The instruction set of the kernels.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    fn machine(&self) -> Machine<'_> {
+        Machine { pool: &self.pool, isa: self.isa }
     }
 }
 
@@ -63,24 +66,14 @@ impl Backend for CpuBackend {
         params: &dyn Parameters,
         weights: &mut CpuWeights,
     ) -> Result<CpuProgram, Error> {
-        for node in plan.graph.nodes().iter().filter(|n| n.op == m2_ir::Op::Param) {
-            if !weights.tensors.contains_key(&node.name)
-                && let Some(t) = params.get(&node.name)
-            {
-                weights.tensors.insert(node.name.clone(), t);
-            }
-        }
-        Ok(CpuProgram { plan, params: weights.tensors.clone(), outputs: Vec::new() })
+        CpuProgram::load(&self.machine(), plan, params, weights)
     }
 
     async fn run(&self, program: &mut CpuProgram, batch: &Batch) -> Result<(), Error> {
-        batch.check(&program.plan)?;
-        program.outputs = reference::run(&program.plan.graph, &program.params, batch)?;
-        Ok(())
+        program.run(&self.machine(), batch)
     }
 
     async fn read(&self, program: &CpuProgram, output: usize) -> Result<HostTensor, Error> {
-        let a = &program.outputs[output];
-        Ok(HostTensor::from_f32(&a.shape, &a.data))
+        program.read(output)
     }
 }

@@ -35,4 +35,21 @@ pub enum Error {
         /// Bytes asked for.
         bytes: usize,
     },
+    /// An output that the plan does not have.
+    #[error("output {output} was asked for, the plan has {outputs}")]
+    Output {
+        /// Index asked for.
+        output: usize,
+        /// Number of outputs.
+        outputs: usize,
+    },
+    /// A product could not be set up.
+    #[error(transparent)]
+    Product(#[from] crate::gemm::GemmError),
+}
+
+impl From<crate::OutOfMemory> for Error {
+    fn from(e: crate::OutOfMemory) -> Self {
+        Error::Memory { what: "working memory", bytes: e.bytes }
+    }
 }

@@ -5,6 +5,7 @@ pub mod aligned;
 pub mod array;
 mod backend;
 pub mod conv;
+mod engine;
 mod error;
 pub mod gemm;
 pub mod isa;
@@ -19,7 +20,8 @@ mod simd;
 mod testing;
 
 pub use aligned::{AlignedVec, OutOfMemory};
-pub use backend::{CpuBackend, CpuProgram, CpuWeights};
+pub use backend::CpuBackend;
+pub use engine::{CpuProgram, CpuWeights};
 pub use error::Error;
 pub use isa::Isa;
 pub use pool::Pool;

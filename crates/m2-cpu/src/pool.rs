@@ -62,7 +62,7 @@ impl std::fmt::Debug for Shared {
 }
 
 /// Locks even after a panic elsewhere: no lock here is held while foreign code runs.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -1,6 +1,6 @@
 //! A plan: what runs in which order, and where every value lies. Data only.
 
-use crate::{DType, Dim, Error, Graph, Kind, Locality, NodeId, Op, Sizes, Target, passes};
+use crate::{DType, Dim, Error, Graph, Kind, Locality, Node, NodeId, Op, Sizes, Target, passes};
 
 /// One dispatch, or on a CPU one region: a run of token-local ops executed block by block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,16 +153,25 @@ fn schedule(
             && local
             && node.ty.shape.len() == 2
             && matches!(lead, Some(Dim::Tokens | Dim::Rows | Dim::Asked));
-        if joins && open == lead {
-            if let Some(step) = steps.last_mut() {
-                step.nodes.push(id);
-            }
+        let last = steps.last_mut().filter(|_| joins && open == lead);
+        if let Some(step) = last.filter(|s| !crosses_halo(graph, s, node)) {
+            step.nodes.push(id);
         } else if joins || views[id.index()].is_none() {
             steps.push(Step { nodes: vec![id] });
             open = if joins { lead } else { None };
         }
     }
     (prologue, steps)
+}
+
+/// Whether a node would need, after an op that reaches back, a value from before it: the tokens at
+/// the borders of blocks are finished from that op on, so a region must not.
+fn crosses_halo(graph: &Graph, step: &Step, node: &Node) -> bool {
+    let reaches_back =
+        |id: &NodeId| matches!(graph.node(*id).op.rule().locality(), Locality::Halo(_));
+    let Some(at) = step.nodes.iter().position(reaches_back) else { return false };
+    matches!(node.op.rule().locality(), Locality::Halo(_))
+        || node.inputs.iter().any(|i| step.nodes[..at].contains(i))
 }
 
 /// Gives each value a place: buffers are reused once their last reader has run, and a step's

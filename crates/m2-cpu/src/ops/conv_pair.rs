@@ -1,7 +1,17 @@
 //! Two long convolutions and the post-gate.
 
+use m2_ir::RowTable;
+
 use super::long_conv::convolve;
-use crate::{array::Array, real::Real, reference::Context};
+use crate::{
+    Error,
+    array::Array,
+    conv::{self, Matrix, MatrixMut, PairOperands, Transform},
+    engine::{Machine, View},
+    pool::lock,
+    real::Real,
+    reference::Context,
+};
 
 pub(super) fn plain<R: Real>(ctx: &Context<'_>, x: &[&Array<R>], out: &mut Array<R>) {
     let (a, u, x2, spectrum) = (x[0], x[1], x[2], x[3]);
@@ -9,4 +19,43 @@ pub(super) fn plain<R: Real>(ctx: &Context<'_>, x: &[&Array<R>], out: &mut Array
     convolve(ctx, a, first, out);
     out.data.iter_mut().zip(&x2.data).for_each(|(y, &g)| *y = *y * g);
     convolve(ctx, u, second, out);
+}
+
+/// Both convolutions as one transform pair, group by group.
+pub(crate) fn fast(
+    machine: &Machine<'_>,
+    transform: &Transform,
+    rows: &RowTable,
+    x: &[View<'_>],
+    out: &mut [f32],
+) -> Result<(), Error> {
+    let (channels, spectrum) = (x[0].width, x[3].data);
+    let len = transform.pair_group_len();
+    let rows = conv::rows(rows);
+    let scratch = conv::scratches(transform, machine.pool.threads())?;
+    let matrix = |i: usize| Matrix::new(x[i].data, x[i].stride);
+    let operands = PairOperands {
+        a: matrix(0),
+        u: matrix(1),
+        x2: Some(matrix(2)),
+        y: MatrixMut::new(out, channels),
+    };
+    machine.pool.run(conv::groups(channels), &|group, thread| {
+        let mut scratch = lock(&scratch[thread]);
+        let spectrum = &spectrum[group * len..][..len];
+        // SAFETY: each group is one task, and only it touches its columns of y.
+        unsafe {
+            conv::conv_pair_group(
+                machine.isa,
+                transform,
+                group,
+                channels,
+                &rows,
+                operands,
+                spectrum,
+                &mut scratch,
+            );
+        }
+    });
+    Ok(())
 }

@@ -1,6 +1,16 @@
 //! The long convolution as its defining sum.
 
-use crate::{array::Array, real::Real, reference::Context};
+use m2_ir::RowTable;
+
+use crate::{
+    Error,
+    array::Array,
+    conv::{self, Matrix, MatrixMut, SingleOperands, Transform},
+    engine::{Machine, View},
+    pool::lock,
+    real::Real,
+    reference::Context,
+};
 
 pub(super) fn plain<R: Real>(ctx: &Context<'_>, x: &[&Array<R>], out: &mut Array<R>) {
     convolve(ctx, x[0], &x[1].data, out);
@@ -31,4 +41,41 @@ pub(super) fn convolve<R: Real>(ctx: &Context<'_>, x: &Array<R>, lags: &[R], out
             }
         }
     }
+}
+
+/// The convolution by FFT, group by group.
+pub(crate) fn fast(
+    machine: &Machine<'_>,
+    transform: &Transform,
+    rows: &RowTable,
+    x: &[View<'_>],
+    out: &mut [f32],
+) -> Result<(), Error> {
+    let (channels, spectrum) = (x[0].width, x[1].data);
+    let len = transform.single_group_len();
+    let rows = conv::rows(rows);
+    let scratch = conv::scratches(transform, machine.pool.threads())?;
+    let operands = SingleOperands {
+        x: Matrix::new(x[0].data, x[0].stride),
+        gate: None,
+        y: MatrixMut::new(out, channels),
+    };
+    machine.pool.run(conv::groups(channels), &|group, thread| {
+        let mut scratch = lock(&scratch[thread]);
+        let spectrum = &spectrum[group * len..][..len];
+        // SAFETY: each group is one task, and only it touches its columns of y.
+        unsafe {
+            conv::conv_single_group(
+                machine.isa,
+                transform,
+                group,
+                channels,
+                &rows,
+                operands,
+                spectrum,
+                &mut scratch,
+            );
+        }
+    });
+    Ok(())
 }

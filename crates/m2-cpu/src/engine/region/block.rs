@@ -1,0 +1,398 @@
+//! Running a region's stages on one block of tokens.
+
+use std::sync::Mutex;
+
+use m2_ir::RowTable;
+
+use super::{
+    Edges, Shared,
+    build::{Operand, Stage, StageOp, panel},
+    elementwise::Registers,
+    product::{Product, Tiles},
+};
+use crate::{
+    AlignedVec, Error,
+    array::Array,
+    gemm::{MC, PackedA, Rows},
+    isa::multiversion,
+    math, ops,
+    reference::Context,
+    simd::Simd,
+};
+
+/// Memory of a stored result, which blocks write row by row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    data: *mut f32,
+    rows: usize,
+    width: usize,
+}
+
+// SAFETY: `Target::write` is called for disjoint rows, or disjoint columns, by different threads.
+unsafe impl Sync for Target {}
+
+impl Target {
+    pub(super) fn new(memory: &mut AlignedVec<f32>, width: usize) -> Self {
+        Target { data: memory.as_mut_ptr(), rows: memory.len() / width.max(1), width }
+    }
+
+    /// Copies rows `from..from + rows` of `values` to rows `first..`.
+    fn write(&self, first: usize, values: &[f32], from: usize, rows: usize) {
+        assert!(first + rows <= self.rows, "a block writes past its buffer");
+        let values = &values[from * self.width..][..rows * self.width];
+        // SAFETY: the rows exist by the assertion, and no other block has them.
+        unsafe {
+            let to = self.data.add(first * self.width);
+            std::ptr::copy_nonoverlapping(values.as_ptr(), to, values.len());
+        }
+    }
+}
+
+/// Scratch of one thread and the block it works on.
+#[derive(Debug)]
+pub(super) struct Block {
+    first: usize,
+    rows: usize,
+    slots: Vec<Vec<f32>>,
+    packs: Vec<PackedA>,
+    tiles: Tiles,
+    registers: Registers,
+}
+
+impl Block {
+    pub(super) fn new(shared: &Shared<'_>) -> Result<Self, Error> {
+        let region = shared.region;
+        let isa = shared.machine.isa;
+        let packs = region
+            .packs
+            .iter()
+            .map(|&k| PackedA::new(isa, k))
+            .collect::<Result<_, _>>()
+            .map_err(|_| Error::Memory { what: "packed activations", bytes: 0 })?;
+        let nr = region.stages.iter().filter_map(Stage::panel).max().unwrap_or(1);
+        Ok(Block {
+            first: 0,
+            rows: 0,
+            slots: region.slots.iter().map(|w| vec![0.0; w * MC]).collect(),
+            packs,
+            tiles: Tiles { first: vec![0.0; MC * nr], second: vec![0.0; MC * nr] },
+            registers: Registers::default(),
+        })
+    }
+
+    /// Moves to rows `first..first + rows` of the region's values.
+    pub(super) fn place(&mut self, first: usize, rows: usize) {
+        (self.first, self.rows) = (first, rows);
+    }
+
+    /// Runs all stages; `edges` keeps the rows that the border to the next block will need.
+    pub(super) fn run(&mut self, shared: &Shared<'_>, edges: Option<(&Edges, usize)>) {
+        for (i, stage) in shared.region.stages.iter().enumerate() {
+            if let (Some((edges, index)), Some(halo)) = (edges, shared.region.halo)
+                && halo.stage == i
+            {
+                edges.save(index, &self.slots[halo.slot], self.rows);
+            }
+            if !stage.chained {
+                self.stage(shared, stage);
+                self.publish(shared, stage, 0);
+            }
+        }
+    }
+
+    /// Runs the short convolution and what follows for the first tokens of block `index`, which
+    /// starts at `at`.
+    pub(super) fn run_border(
+        &mut self,
+        shared: &Shared<'_>,
+        edges: &Edges,
+        index: usize,
+        at: usize,
+    ) {
+        let Some(halo) = shared.region.halo else { return };
+        self.place(at - halo.reach, 2 * halo.reach);
+        edges.load(index, &mut self.slots[halo.slot]);
+        for stage in &shared.region.stages[halo.stage..] {
+            self.stage(shared, stage);
+            self.publish(shared, stage, halo.reach);
+        }
+    }
+
+    /// Runs all stages on a block that is the whole batch, products split by columns.
+    pub(super) fn run_columns(&mut self, shared: &Shared<'_>) {
+        for stage in &shared.region.stages {
+            match &stage.op {
+                StageOp::Product(p) => self.product_by_columns(shared, stage, p),
+                _ => self.stage(shared, stage),
+            }
+            self.publish(shared, stage, 0);
+        }
+    }
+
+    fn publish(&self, shared: &Shared<'_>, stage: &Stage, from: usize) {
+        if let Some(i) = stage.publish {
+            let target = &shared.targets[i];
+            target.write(self.first + from, &self.slots[stage.slot], from, self.rows - from);
+        }
+    }
+
+    /// The block's rows of an operand.
+    pub(super) fn rows_of<'a>(&'a self, shared: &Shared<'a>, x: &'a Operand) -> Rows<'a> {
+        match x {
+            Operand::Slot { slot, start, stride, width } => Rows {
+                data: &self.slots[*slot][*start..],
+                rows: self.rows,
+                width: *width,
+                stride: *stride,
+            },
+            Operand::Stored(id) => shared.store.view(shared.plan, *id).rows(self.first, self.rows),
+            Operand::Weight(raw) => {
+                let data = raw.slice();
+                Rows { data, rows: self.rows, width: data.len(), stride: 0 }
+            }
+        }
+    }
+
+    fn row_of<'a>(&'a self, shared: &Shared<'a>, x: &'a Operand, i: usize) -> &'a [f32] {
+        let rows = self.rows_of(shared, x);
+        &rows.data[i * rows.stride..][..rows.width]
+    }
+
+    fn stage(&mut self, shared: &Shared<'_>, stage: &Stage) {
+        let mut out = std::mem::take(&mut self.slots[stage.slot]);
+        let w = stage.width;
+        match &stage.op {
+            StageOp::Product(p) => self.product(shared, p, w, &mut out),
+            StageOp::Norm { x, residual, w: weight, b, eps } => {
+                for (i, y) in out.chunks_exact_mut(w).take(self.rows).enumerate() {
+                    y.copy_from_slice(self.row_of(shared, x, i));
+                    let r = residual.as_ref().map(|r| self.row_of(shared, r, i));
+                    math::layer_norm(shared.machine.isa, y, r, weight.slice(), b.slice(), *eps);
+                }
+            }
+            StageOp::Map { expr, operands } => {
+                let mut registers = std::mem::take(&mut self.registers);
+                for (i, y) in out.chunks_exact_mut(w).take(self.rows).enumerate() {
+                    let operand = |n: usize| self.row_of(shared, &operands[n], i);
+                    registers.evaluate(shared.machine.isa, expr, operand, y);
+                }
+                self.registers = registers;
+            }
+            StageOp::Short { x, taps, w: weight, b } => {
+                for (i, y) in out.chunks_exact_mut(w).take(self.rows).enumerate() {
+                    y.copy_from_slice(b.slice());
+                    let position = shared.run.position[self.first + i] as usize;
+                    for back in 0..(*taps).min(position + 1).min(i + 1) {
+                        let tap = &weight[(taps - 1 - back) * w..][..w];
+                        let x = self.row_of(shared, x, i - back);
+                        multiply_add(shared.machine.isa, y, x, tap);
+                    }
+                }
+            }
+            StageOp::Copy(x) => {
+                for (i, y) in out.chunks_exact_mut(w).take(self.rows).enumerate() {
+                    y.copy_from_slice(self.row_of(shared, x, i));
+                }
+            }
+            StageOp::Gather { table, ids } => {
+                let ids = &shared.store.ids(*ids)[self.first..][..self.rows];
+                for (y, &id) in out.chunks_exact_mut(w).zip(ids) {
+                    y.copy_from_slice(&table.slice()[id as usize * w..][..w]);
+                }
+            }
+            StageOp::Plain { op, operands } => {
+                let arrays: Vec<_> =
+                    operands.iter().map(|(x, shape)| self.array(shared, x, shape)).collect();
+                let mut result = Array::zeros(&[self.rows, w]);
+                let rows = RowTable::default();
+                let ctx = Context { rows: &rows, asked: &[] };
+                ops::plain(op, &ctx, &arrays.iter().collect::<Vec<_>>(), &mut result);
+                out[..self.rows * w].copy_from_slice(&result.data);
+            }
+        }
+        self.slots[stage.slot] = out;
+    }
+
+    /// A copy of an operand: the block's rows, or a whole weight.
+    fn array(&self, shared: &Shared<'_>, x: &Operand, shape: &[usize]) -> Array<f32> {
+        if let Operand::Weight(raw) = x {
+            return Array { shape: shape.to_vec(), data: raw.slice().to_vec() };
+        }
+        let mut shape = shape.to_vec();
+        shape[0] = self.rows;
+        let data = (0..self.rows).flat_map(|i| self.row_of(shared, x, i).iter().copied());
+        Array { data: data.collect(), shape }
+    }
+
+    fn product(&mut self, shared: &Shared<'_>, p: &Product, width: usize, out: &mut [f32]) {
+        let mut packs = std::mem::take(&mut self.packs);
+        let mut tiles = self.tiles.take();
+        let inner = p.chain.as_ref().map(|c| (c, &shared.region.stages[c.stage].op));
+        if let Some((chain, StageOp::Product(inner))) = inner {
+            self.pack(shared, inner, &mut packs);
+            let nr = panel(&p.packed);
+            for (part, needed) in chain.tiles.iter().enumerate() {
+                let at = p.parts[part];
+                let (a, base) = (at.a, at.a);
+                let k = p.packed[at.b].k();
+                let (source, own) = two(&mut packs, inner.pack, p.pack);
+                own.begin(self.rows, k);
+                for &unit in needed {
+                    let columns = inner.tile(shared, self, source, 0, unit, &mut tiles);
+                    own.put(columns.start - a, tiles.rows(self.rows, columns.len(), nr));
+                }
+                for panel in 0..p.packed[at.b].panels() {
+                    let columns = p.tile(shared, self, own, base, (part, panel), &mut tiles);
+                    store(&tiles.first, nr, self.rows, columns, width, out);
+                }
+            }
+        } else {
+            self.pack(shared, p, &mut packs);
+            let nr = panel(&p.packed);
+            for unit in p.units() {
+                let columns = p.tile(shared, self, &packs[p.pack], 0, unit, &mut tiles);
+                store(&tiles.first, nr, self.rows, columns, width, out);
+            }
+        }
+        self.packs = packs;
+        self.tiles = tiles;
+    }
+
+    fn pack(&self, shared: &Shared<'_>, p: &Product, packs: &mut [PackedA]) {
+        if p.fresh {
+            packs[p.pack].pack(self.rows_of(shared, &p.x));
+        }
+    }
+
+    fn product_by_columns(&mut self, shared: &Shared<'_>, stage: &Stage, p: &Product) {
+        let mut out = std::mem::take(&mut self.slots[stage.slot]);
+        let mut packs = std::mem::take(&mut self.packs);
+        if p.fresh || p.chain.is_some() {
+            packs[p.pack].pack(self.rows_of(shared, &p.x));
+        }
+        let units: Vec<_> = p.units().collect();
+        let threads = shared.machine.pool.threads();
+        let nr = panel(&p.packed);
+        let scratch: Vec<Mutex<Tiles>> =
+            (0..threads).map(|_| Mutex::new(self.tiles.like())).collect();
+        let target = Columns { data: out.as_mut_ptr(), len: out.len() };
+        // A few tasks a thread even out threads of different speed.
+        let tasks = units.len().min(4 * threads);
+        let (this, packs) = (&*self, packs);
+        shared.machine.pool.run(tasks, &|task, thread| {
+            let mut tiles =
+                scratch[thread].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mine = task * units.len() / tasks..(task + 1) * units.len() / tasks;
+            for &unit in &units[mine] {
+                let columns = p.tile(shared, this, &packs[p.pack], 0, unit, &mut tiles);
+                target.store(&tiles.first, nr, this.rows, columns, stage.width);
+            }
+        });
+        self.packs = packs;
+        self.slots[stage.slot] = out;
+    }
+}
+
+multiversion! {
+    /// y += x·w
+    fn multiply_add(y: &mut [f32], x: &[f32], w: &[f32]) => multiply_add_body
+}
+
+#[inline(always)]
+fn multiply_add_body<S: Simd>(y: &mut [f32], x: &[f32], w: &[f32]) {
+    for ((y, x), w) in y.iter_mut().zip(x).zip(w) {
+        *y = S::mul_add(*x, *w, *y);
+    }
+}
+
+/// A row-major result whose columns different threads write.
+struct Columns {
+    data: *mut f32,
+    len: usize,
+}
+
+// SAFETY: each column is written by one task only.
+unsafe impl Sync for Columns {}
+
+impl Columns {
+    fn store(
+        &self,
+        tile: &[f32],
+        nr: usize,
+        rows: usize,
+        columns: std::ops::Range<usize>,
+        width: usize,
+    ) {
+        assert!(rows * width <= self.len && columns.end <= width, "a tile outside its result");
+        for (i, values) in tile.chunks_exact(nr).take(rows).enumerate() {
+            // SAFETY: inside the result by the assertion; these columns are this task's alone.
+            unsafe {
+                let to = self.data.add(i * width + columns.start);
+                std::ptr::copy_nonoverlapping(values.as_ptr(), to, columns.len());
+            }
+        }
+    }
+}
+
+/// Copies a tile to its columns.
+fn store(
+    tile: &[f32],
+    nr: usize,
+    rows: usize,
+    columns: std::ops::Range<usize>,
+    width: usize,
+    out: &mut [f32],
+) {
+    let n = columns.len();
+    for (values, row) in tile.chunks_exact(nr).zip(out.chunks_exact_mut(width)).take(rows) {
+        row[columns.start..columns.end].copy_from_slice(&values[..n]);
+    }
+}
+
+/// Two different elements of a slice.
+fn two<T>(all: &mut [T], read: usize, write: usize) -> (&T, &mut T) {
+    if read < write {
+        let (a, b) = all.split_at_mut(write);
+        (&a[read], &mut b[0])
+    } else {
+        let (a, b) = all.split_at_mut(read);
+        (&b[0], &mut a[write])
+    }
+}
+
+impl Edges {
+    fn save(&self, index: usize, slot: &[f32], rows: usize) {
+        let n = self.reach * self.width;
+        let last = rows.saturating_sub(self.reach) * self.width;
+        let mut kept = self.rows[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        kept[..n].copy_from_slice(&slot[..n]);
+        kept[n..].copy_from_slice(&slot[last..last + n]);
+    }
+
+    /// The last rows of the block before, then the first of block `index`.
+    fn load(&self, index: usize, slot: &mut [f32]) {
+        let n = self.reach * self.width;
+        let get = |i: usize| self.rows[i].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        slot[..n].copy_from_slice(&get(index - 1)[n..]);
+        slot[n..2 * n].copy_from_slice(&get(index)[..n]);
+    }
+}
+
+impl Tiles {
+    fn take(&mut self) -> Tiles {
+        Tiles { first: std::mem::take(&mut self.first), second: std::mem::take(&mut self.second) }
+    }
+
+    fn like(&self) -> Tiles {
+        Tiles { first: vec![0.0; self.first.len()], second: vec![0.0; self.second.len()] }
+    }
+}
+
+impl Stage {
+    fn panel(&self) -> Option<usize> {
+        match &self.op {
+            StageOp::Product(p) => Some(panel(&p.packed)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! A region: token-local ops over blocks of at most [`MC`] tokens, their values in L2.
+//!
+//! Blocks are handed to threads. A short convolution reaches back into the block before, which
+//! another thread may hold: each block keeps the first and last rows of the convolution's input,
+//! and the few tokens at block borders are finished after all blocks are done. With few tokens
+//! there is one block, and the columns of each product are split between the threads instead, so
+//! that every weight is read once.
+
+mod block;
+mod build;
+mod elementwise;
+mod product;
+
+use std::sync::{Mutex, PoisonError};
+
+use m2_ir::{Dim, NodeId, Plan};
+
+use super::{Machine, Run, Store};
+use crate::{AlignedVec, Error, gemm::MC};
+use block::{Block, Target};
+use build::Stage;
+
+/// Up to this many tokens a thread, columns are split instead of tokens.
+const TOKENS_PER_THREAD: usize = 16;
+
+/// A compiled region.
+#[derive(Debug)]
+pub(in crate::engine) struct Region {
+    stages: Vec<Stage>,
+    lead: Dim,
+    /// Width of each scratch value.
+    slots: Vec<usize>,
+    /// Widest operand of each packed block.
+    packs: Vec<usize>,
+    /// Values that are written to the store.
+    outputs: Vec<NodeId>,
+    /// The stage that reaches back, its reach and its operand's width.
+    halo: Option<Halo>,
+}
+
+/// A short convolution inside a region.
+#[derive(Clone, Copy, Debug)]
+struct Halo {
+    stage: usize,
+    reach: usize,
+    slot: usize,
+    width: usize,
+}
+
+/// Rows of a short convolution's input at the borders of blocks: for each block its first `reach`
+/// rows, then its last.
+struct Edges {
+    reach: usize,
+    width: usize,
+    rows: Vec<Mutex<Vec<f32>>>,
+}
+
+impl Region {
+    fn rows(&self, run: &Run<'_>) -> usize {
+        self.lead.of(&run.sizes)
+    }
+
+    pub(in crate::engine) fn run(
+        &self,
+        machine: &Machine<'_>,
+        plan: &Plan,
+        run: &Run<'_>,
+        store: &mut Store,
+    ) -> Result<(), Error> {
+        let total = self.rows(run);
+        let mut memory: Vec<AlignedVec<f32>> = Vec::with_capacity(self.outputs.len());
+        for &id in &self.outputs {
+            memory.push(store.take(plan, id)?);
+        }
+        let targets: Vec<Target> = memory
+            .iter_mut()
+            .zip(&self.outputs)
+            .map(|(m, id)| Target::new(m, plan.graph.node(*id).ty.width().unwrap_or(0)))
+            .collect();
+        let view = Shared { region: self, machine, plan, run, store, targets: &targets };
+        let done = if total == 0 { Ok(()) } else { view.run(total) };
+        for (id, m) in self.outputs.iter().zip(memory) {
+            store.put(plan, *id, m);
+        }
+        done
+    }
+}
+
+/// What all blocks of one run share.
+struct Shared<'a> {
+    region: &'a Region,
+    machine: &'a Machine<'a>,
+    plan: &'a Plan,
+    run: &'a Run<'a>,
+    store: &'a Store,
+    targets: &'a [Target],
+}
+
+impl Shared<'_> {
+    fn run(&self, total: usize) -> Result<(), Error> {
+        let threads = self.machine.pool.threads();
+        if threads > 1 && total <= MC.min(TOKENS_PER_THREAD * threads) {
+            let mut block = Block::new(self)?;
+            block.place(0, total);
+            block.run_columns(self);
+            return Ok(());
+        }
+        let size = block_size(total, threads);
+        let blocks = total.div_ceil(size);
+        let edges = self.region.halo.filter(|_| blocks > 1).map(|h| Edges {
+            reach: h.reach,
+            width: h.width,
+            rows: (0..blocks).map(|_| Mutex::new(vec![0.0; 2 * h.reach * h.width])).collect(),
+        });
+        let scratch = (0..threads.min(blocks))
+            .map(|_| Block::new(self).map(Mutex::new))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.machine.pool.run(blocks, &|index, thread| {
+            let mut block = scratch[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            block.place(index * size, size.min(total - index * size));
+            block.run(self, edges.as_ref().map(|e| (e, index)));
+        });
+        if let Some(edges) = &edges {
+            self.machine.pool.run(blocks - 1, &|index, thread| {
+                let mut block = scratch[thread].lock().unwrap_or_else(PoisonError::into_inner);
+                block.run_border(self, edges, index + 1, (index + 1) * size);
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Tokens of a block: at most [`MC`], equal blocks, a few for each thread where there are enough.
+fn block_size(total: usize, threads: usize) -> usize {
+    let per_thread = total.div_ceil(threads);
+    let blocks = threads * per_thread.div_ceil(MC);
+    total.div_ceil(blocks).next_multiple_of(8).clamp(8, MC)
+}
