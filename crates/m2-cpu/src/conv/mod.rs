@@ -27,11 +27,7 @@ mod transform;
 mod vector;
 mod view;
 
-use std::sync::Mutex;
-
 use m2_ir::RowTable;
-
-use crate::aligned::OutOfMemory;
 
 pub use filter::{Filter, ReverseLag, build_pair_group, build_single_group};
 pub use first::conv_pair_first;
@@ -46,17 +42,6 @@ pub const LANES: usize = 16;
 /// Groups that hold `channels` channels; the last one may be partly empty.
 pub fn groups(channels: usize) -> usize {
     channels.div_ceil(LANES)
-}
-
-/// A work array for each of `threads` threads.
-///
-/// # Errors
-/// [`OutOfMemory`] where the allocator refuses.
-pub fn scratches(
-    transform: &Transform,
-    threads: usize,
-) -> Result<Vec<Mutex<Scratch>>, OutOfMemory> {
-    (0..threads).map(|_| Scratch::new(transform).map(Mutex::new)).collect()
 }
 
 /// The rows of a batch.

@@ -1,11 +1,9 @@
 //! What a step of a plan becomes.
 
-use std::{cell::OnceCell, sync::Arc};
-
 use m2_ir::{Locality, NodeId, Op, Parameters, Plan, plan::Place, plan::Step};
 
-use super::{CpuWeights, Machine, Run, Store, is_param, region::Region};
-use crate::{Error, array::Array, conv::Transform, ops, reference::Context};
+use super::{CpuWeights, Machine, Run, Store, is_param, region::Region, workspace::Needs};
+use crate::{Error, array::Array, ops, reference::Context};
 
 /// A step ready to run.
 #[derive(Debug)]
@@ -13,9 +11,9 @@ pub(super) enum Kernel {
     /// Token-local ops, block by block.
     Region(Box<Region>),
     /// A spectrum.
-    Spectrum(NodeId, Arc<Transform>),
+    Spectrum(NodeId),
     /// One or two long convolutions.
-    Conv(NodeId, Arc<Transform>),
+    Conv(NodeId),
     /// A kernel made by a sine network.
     Filter(NodeId),
     /// Attention.
@@ -32,7 +30,7 @@ impl Kernel {
         store: &mut Store,
         params: &dyn Parameters,
         weights: &mut CpuWeights,
-        shared: &OnceCell<Arc<Transform>>,
+        needs: &mut Needs,
     ) -> Result<Self, Error> {
         let id = step.nodes[0];
         let node = plan.graph.node(id);
@@ -42,15 +40,17 @@ impl Kernel {
         );
         if local && node.ty.shape.len() == 2 && node.ty.shape[0].fixed().is_none() {
             let region = Region::new(machine, plan, step, store, params, weights)?;
+            needs.merge(&region.needs());
             return Ok(Kernel::Region(Box::new(region)));
         }
         for &i in node.inputs.iter().filter(|i| is_param(plan, **i)) {
             store.raw[i.index()] = Some(weights.raw(plan.graph.node(i), params)?);
         }
-        let transform = || shared.get_or_init(|| Arc::new(Transform::new(plan.class.span))).clone();
+        needs.transforms |=
+            matches!(node.op, Op::ConvSpectrum(_) | Op::ConvPair(_) | Op::LongConv(_));
         Ok(match &node.op {
-            Op::ConvSpectrum(_) => Kernel::Spectrum(id, transform()),
-            Op::ConvPair(_) | Op::LongConv(_) => Kernel::Conv(id, transform()),
+            Op::ConvSpectrum(_) => Kernel::Spectrum(id),
+            Op::ConvPair(_) | Op::LongConv(_) => Kernel::Conv(id),
             Op::ImplicitFilter(_) => Kernel::Filter(id),
             Op::Attention(_) => Kernel::Attention(id),
             _ => Kernel::Plain(id),
@@ -64,8 +64,8 @@ impl Kernel {
         run: &Run<'_>,
         store: &mut Store,
     ) -> Result<(), Error> {
-        let (Kernel::Spectrum(id, _)
-        | Kernel::Conv(id, _)
+        let (Kernel::Spectrum(id)
+        | Kernel::Conv(id)
         | Kernel::Filter(id)
         | Kernel::Attention(id)
         | Kernel::Plain(id)) = self
@@ -77,20 +77,20 @@ impl Kernel {
         let node = plan.graph.node(*id);
         let x: Vec<_> = node.inputs.iter().map(|i| store.view(plan, *i)).collect();
         match (self, &node.op) {
-            (Kernel::Spectrum(_, t), Op::ConvSpectrum(o)) => {
-                ops::conv_spectrum::fast(machine, o, t, plan.class.span, &x, &mut out)?;
+            (Kernel::Spectrum(_), Op::ConvSpectrum(o)) => {
+                ops::conv_spectrum::fast(machine, o, run, &x, &mut out)?;
             }
-            (Kernel::Conv(_, t), Op::ConvPair(_)) => {
-                ops::conv_pair::fast(machine, t, run.batch.rows(), &x, &mut out)?;
+            (Kernel::Conv(_), Op::ConvPair(_)) => {
+                ops::conv_pair::fast(machine, run, &x, &mut out)?;
             }
-            (Kernel::Conv(_, t), _) => {
-                ops::long_conv::fast(machine, t, run.batch.rows(), &x, &mut out)?;
+            (Kernel::Conv(_), _) => {
+                ops::long_conv::fast(machine, run, &x, &mut out)?;
             }
             (Kernel::Filter(_), Op::ImplicitFilter(o)) => {
-                ops::implicit_filter::fast(machine, o, run.sizes.span, &x, &mut out)?;
+                ops::implicit_filter::fast(machine, o, run, &x, &mut out)?;
             }
             (Kernel::Attention(_), Op::Attention(o)) => {
-                ops::attention::fast(machine, o, run.batch.rows(), &x, &mut out)?;
+                ops::attention::fast(machine, o, run, &x, &mut out)?;
             }
             _ => plain(plan, *id, run, store, &mut out),
         }

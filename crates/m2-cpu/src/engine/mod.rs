@@ -5,10 +5,12 @@ mod kernel;
 mod region;
 mod store;
 mod weights;
+mod workspace;
 
 pub(crate) use store::{Store, View};
 pub use weights::CpuWeights;
 pub(crate) use weights::Raw;
+pub(crate) use workspace::Workspace;
 
 use m2_ir::{Batch, HostTensor, NodeId, Op, Parameters, Plan, Sizes, plan::Place};
 
@@ -20,6 +22,7 @@ use kernel::Kernel;
 pub struct CpuProgram {
     plan: Plan,
     steps: Vec<Kernel>,
+    workspace: Workspace,
     store: Store,
     /// True sizes of the last batch, with the class of its longest row.
     sizes: Sizes,
@@ -33,6 +36,7 @@ pub(crate) struct Machine<'a> {
 
 /// The batch as kernels see it.
 pub(crate) struct Run<'a> {
+    pub workspace: &'a Workspace,
     pub batch: &'a Batch,
     /// True sizes; `span` is the plan's.
     pub sizes: Sizes,
@@ -41,13 +45,13 @@ pub(crate) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(crate) fn new(batch: &'a Batch, span: usize) -> Self {
+    pub(crate) fn new(batch: &'a Batch, span: usize, workspace: &'a Workspace) -> Self {
         let mut position = vec![0; batch.rows().tokens()];
         for row in batch.rows().rows() {
             let at = row.offset as usize..(row.offset + row.length) as usize;
             position[at].iter_mut().zip(0..).for_each(|(p, i)| *p = i);
         }
-        Run { batch, sizes: Sizes { span, ..batch.sizes() }, position }
+        Run { workspace, batch, sizes: Sizes { span, ..batch.sizes() }, position }
     }
 }
 
@@ -60,28 +64,29 @@ impl CpuProgram {
         weights: &mut CpuWeights,
     ) -> Result<Self, Error> {
         let mut store = Store::new(&plan)?;
-        let transform = std::cell::OnceCell::new();
+        let mut needs = workspace::Needs::default();
         let mut build = |steps: &[m2_ir::plan::Step], store: &mut Store| {
             steps
                 .iter()
-                .map(|s| Kernel::new(machine, &plan, s, store, params, weights, &transform))
+                .map(|s| Kernel::new(machine, &plan, s, store, params, weights, &mut needs))
                 .collect::<Result<Vec<_>, _>>()
         };
         let prologue = build(&plan.prologue, &mut store)?;
         let steps = build(&plan.steps, &mut store)?;
+        let workspace = Workspace::new(machine, plan.class.span, &needs)?;
         let nothing = Batch::default();
-        let run = Run::new(&nothing, plan.class.span);
+        let run = Run::new(&nothing, plan.class.span, &workspace);
         for kernel in &prologue {
             kernel.run(machine, &plan, &run, &mut store)?;
         }
         let sizes = run.sizes;
-        Ok(CpuProgram { plan, steps, store, sizes })
+        Ok(CpuProgram { plan, steps, workspace, store, sizes })
     }
 
     /// Runs a batch that the plan accepts.
     pub(crate) fn run(&mut self, machine: &Machine<'_>, batch: &Batch) -> Result<(), Error> {
         batch.check(&self.plan)?;
-        let run = Run::new(batch, self.plan.class.span);
+        let run = Run::new(batch, self.plan.class.span, &self.workspace);
         self.sizes = run.sizes;
         self.store.set_inputs(&self.plan, batch);
         for kernel in &self.steps {

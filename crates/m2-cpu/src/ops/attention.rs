@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use m2_ir::{
-    Row, RowTable,
+    Row,
     ops::{Attention, AttentionScores, alibi_slopes},
 };
 
@@ -11,7 +11,7 @@ use super::{attention_apply, attention_scores, softmax};
 use crate::{
     Error, Isa,
     array::Array,
-    engine::{Machine, View},
+    engine::{Machine, Run, View},
     gemm::{self, MC, PackedA, PackedB, Rows},
     math,
     pool::lock,
@@ -38,18 +38,19 @@ pub(super) fn plain<R: Real>(
 pub(crate) fn fast(
     machine: &Machine<'_>,
     op: &Attention,
-    rows: &RowTable,
+    run: &Run<'_>,
     x: &[View<'_>],
     out: &mut [f32],
 ) -> Result<(), Error> {
+    let rows = run.batch.rows().rows();
     let d = x[0].width / op.heads;
     let slopes = alibi_slopes(op.heads);
     let target = Target { data: out.as_mut_ptr(), len: out.len(), width: x[0].width };
     let failed = Mutex::new(None);
-    machine.pool.run(rows.rows().len() * op.heads, &|task, _| {
-        let (row, head) = (&rows.rows()[task / op.heads], task % op.heads);
+    machine.pool.run(rows.len() * op.heads, &|task, _| {
+        let (row, head) = (rows[task / op.heads], task % op.heads);
         let slope = if op.alibi { slopes[head] as f32 } else { 0.0 };
-        let part = |x| Head { x, row: *row, from: head * d, width: d };
+        let part = |x| Head { x, row, from: head * d, width: d };
         let one = one_head(machine.isa, part(x[0]), part(x[1]), part(x[2]), slope, &target);
         if let Err(e) = one {
             *lock(&failed) = Some(e);

@@ -1,13 +1,11 @@
 //! Two long convolutions and the post-gate.
 
-use m2_ir::RowTable;
-
 use super::long_conv::convolve;
 use crate::{
     Error,
     array::Array,
-    conv::{self, Matrix, MatrixMut, PairOperands, Transform},
-    engine::{Machine, View},
+    conv::{self, Matrix, MatrixMut, PairOperands},
+    engine::{Machine, Run, View},
     pool::lock,
     real::Real,
     reference::Context,
@@ -24,15 +22,14 @@ pub(super) fn plain<R: Real>(ctx: &Context<'_>, x: &[&Array<R>], out: &mut Array
 /// Both convolutions as one transform pair, group by group.
 pub(crate) fn fast(
     machine: &Machine<'_>,
-    transform: &Transform,
-    rows: &RowTable,
+    run: &Run<'_>,
     x: &[View<'_>],
     out: &mut [f32],
 ) -> Result<(), Error> {
     let (channels, spectrum) = (x[0].width, x[3].data);
+    let (transform, scratch) = (&*run.workspace.transform, &run.workspace.conv);
     let len = transform.pair_group_len();
-    let rows = conv::rows(rows);
-    let scratch = conv::scratches(transform, machine.pool.threads())?;
+    let rows = conv::rows(run.batch.rows());
     let matrix = |i: usize| Matrix::new(x[i].data, x[i].stride);
     let operands = PairOperands {
         a: matrix(0),

@@ -11,8 +11,8 @@ use m2_ir::ops::{ConvSpectrum, ReverseLag};
 use crate::{
     Error,
     array::Array,
-    conv::{self, Filter, Matrix, Transform},
-    engine::{Machine, View},
+    conv::{self, Filter, Matrix},
+    engine::{Machine, Run, View},
     pool::lock,
     real::Real,
 };
@@ -41,16 +41,15 @@ pub(super) fn plain<R: Real>(op: &ConvSpectrum, x: &[&Array<R>], out: &mut Array
 pub(crate) fn fast(
     machine: &Machine<'_>,
     op: &ConvSpectrum,
-    transform: &Transform,
-    span: usize,
+    run: &Run<'_>,
     x: &[View<'_>],
     out: &mut [f32],
 ) -> Result<(), Error> {
-    let n = op.operands();
+    let (transform, scratch) = (&*run.workspace.transform, &run.workspace.conv);
+    let (n, span) = (op.operands(), run.sizes.span);
     let channels = x[0].width;
     let (first, second) = x.split_at(n);
     let len = if op.pair { transform.pair_group_len() } else { transform.single_group_len() };
-    let scratch = conv::scratches(transform, machine.pool.threads())?;
     let groups: Vec<Mutex<&mut [f32]>> = out.chunks_exact_mut(len).map(Mutex::new).collect();
     machine.pool.run(conv::groups(channels), &|group, thread| {
         let mut scratch = lock(&scratch[thread]);

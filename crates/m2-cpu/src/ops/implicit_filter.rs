@@ -7,7 +7,7 @@ use m2_ir::ops::ImplicitFilter;
 use crate::{
     Error, Pool,
     array::Array,
-    engine::{Machine, View},
+    engine::{Machine, Run, View},
     gemm::{self, Epilogue, PackedB, Rows, RowsMut},
     math,
     pool::lock,
@@ -40,7 +40,7 @@ pub(super) fn plain<R: Real>(op: &ImplicitFilter, x: &[&Array<R>], out: &mut Arr
 pub(crate) fn fast(
     machine: &Machine<'_>,
     op: &ImplicitFilter,
-    span: usize,
+    run: &Run<'_>,
     x: &[View<'_>],
     out: &mut [f32],
 ) -> Result<(), Error> {
@@ -51,8 +51,8 @@ pub(crate) fn fast(
     let last = pack(w6)?;
     let freq: Vec<f32> = freq.data.iter().map(|f| f * op.w_mod as f32).collect();
     let rates: Vec<f32> = deltas.data.iter().map(|d| -d.abs()).collect();
-    let positions = span.min(z.data.len() / z.width);
-    let (kernel, rest) = out[..span * channels].split_at_mut(positions * channels);
+    let positions = run.sizes.span.min(z.data.len() / z.width);
+    let (kernel, rest) = out[..run.sizes.span * channels].split_at_mut(positions * channels);
     rest.fill(0.0);
     let blocks: Vec<Mutex<&mut [f32]>> =
         kernel.chunks_mut(gemm::MC * channels).map(Mutex::new).collect();

@@ -1,12 +1,10 @@
 //! The long convolution as its defining sum.
 
-use m2_ir::RowTable;
-
 use crate::{
     Error,
     array::Array,
-    conv::{self, Matrix, MatrixMut, SingleOperands, Transform},
-    engine::{Machine, View},
+    conv::{self, Matrix, MatrixMut, SingleOperands},
+    engine::{Machine, Run, View},
     pool::lock,
     real::Real,
     reference::Context,
@@ -46,15 +44,14 @@ pub(super) fn convolve<R: Real>(ctx: &Context<'_>, x: &Array<R>, lags: &[R], out
 /// The convolution by FFT, group by group.
 pub(crate) fn fast(
     machine: &Machine<'_>,
-    transform: &Transform,
-    rows: &RowTable,
+    run: &Run<'_>,
     x: &[View<'_>],
     out: &mut [f32],
 ) -> Result<(), Error> {
     let (channels, spectrum) = (x[0].width, x[1].data);
+    let (transform, scratch) = (&*run.workspace.transform, &run.workspace.conv);
     let len = transform.single_group_len();
-    let rows = conv::rows(rows);
-    let scratch = conv::scratches(transform, machine.pool.threads())?;
+    let rows = conv::rows(run.batch.rows());
     let operands = SingleOperands {
         x: Matrix::new(x[0].data, x[0].stride),
         gate: None,

@@ -11,11 +11,13 @@ use super::{
     product::{Product, Tiles},
 };
 use crate::{
-    AlignedVec, Error,
+    AlignedVec, Error, Isa,
     array::Array,
+    engine::workspace::Needs,
     gemm::{MC, PackedA, Rows},
     isa::multiversion,
     math, ops,
+    pool::lock,
     reference::Context,
     simd::Simd,
 };
@@ -50,7 +52,7 @@ impl Target {
 
 /// Scratch of one thread and the block it works on.
 #[derive(Debug)]
-pub(super) struct Block {
+pub(in crate::engine) struct Block {
     first: usize,
     rows: usize,
     slots: Vec<Vec<f32>>,
@@ -60,22 +62,15 @@ pub(super) struct Block {
 }
 
 impl Block {
-    pub(super) fn new(shared: &Shared<'_>) -> Result<Self, Error> {
-        let region = shared.region;
-        let isa = shared.machine.isa;
-        let packs = region
-            .packs
-            .iter()
-            .map(|&k| PackedA::new(isa, k))
-            .collect::<Result<_, _>>()
-            .map_err(|_| Error::Memory { what: "packed activations", bytes: 0 })?;
-        let nr = region.stages.iter().filter_map(Stage::panel).max().unwrap_or(1);
+    pub(in crate::engine) fn new(isa: Isa, needs: &Needs) -> Result<Self, Error> {
+        let packs = needs.packs.iter().map(|&k| PackedA::new(isa, k)).collect::<Result<_, _>>()?;
+        let tile = || vec![0.0; MC * needs.panel];
         Ok(Block {
             first: 0,
             rows: 0,
-            slots: region.slots.iter().map(|w| vec![0.0; w * MC]).collect(),
+            slots: needs.slots.iter().map(|w| vec![0.0; w * MC]).collect(),
             packs,
-            tiles: Tiles { first: vec![0.0; MC * nr], second: vec![0.0; MC * nr] },
+            tiles: Tiles { first: tile(), second: tile() },
             registers: Registers::default(),
         })
     }
@@ -182,9 +177,16 @@ impl Block {
                 for (i, y) in out.chunks_exact_mut(w).take(self.rows).enumerate() {
                     y.copy_from_slice(b.slice());
                     let position = shared.run.position[self.first + i] as usize;
-                    for back in 0..(*taps).min(position + 1).min(i + 1) {
+                    // A stored operand holds the block before, scratch does not: see `run_border`.
+                    let (before, x) = match x {
+                        Operand::Stored(id) => {
+                            (self.first + i, shared.store.view(shared.plan, *id).rows(0, 0))
+                        }
+                        x => (i, self.rows_of(shared, x)),
+                    };
+                    for back in 0..(*taps).min(position + 1).min(before + 1) {
                         let tap = &weight[(taps - 1 - back) * w..][..w];
-                        let x = self.row_of(shared, x, i - back);
+                        let x = &x.data[(before - back) * x.stride..][..w];
                         multiply_add(shared.machine.isa, y, x, tap);
                     }
                 }
@@ -280,8 +282,7 @@ impl Block {
         let tasks = units.len().min(4 * threads);
         let (this, packs) = (&*self, packs);
         shared.machine.pool.run(tasks, &|task, thread| {
-            let mut tiles =
-                scratch[thread].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut tiles = lock(&scratch[thread]);
             let mine = task * units.len() / tasks..(task + 1) * units.len() / tasks;
             for &unit in &units[mine] {
                 let columns = p.tile(shared, this, &packs[p.pack], 0, unit, &mut tiles);
@@ -364,7 +365,7 @@ impl Edges {
     fn save(&self, index: usize, slot: &[f32], rows: usize) {
         let n = self.reach * self.width;
         let last = rows.saturating_sub(self.reach) * self.width;
-        let mut kept = self.rows[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut kept = lock(&self.rows[index]);
         kept[..n].copy_from_slice(&slot[..n]);
         kept[n..].copy_from_slice(&slot[last..last + n]);
     }
@@ -372,7 +373,7 @@ impl Edges {
     /// The last rows of the block before, then the first of block `index`.
     fn load(&self, index: usize, slot: &mut [f32]) {
         let n = self.reach * self.width;
-        let get = |i: usize| self.rows[i].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let get = |i: usize| lock(&self.rows[i]);
         slot[..n].copy_from_slice(&get(index - 1)[n..]);
         slot[n..2 * n].copy_from_slice(&get(index)[..n]);
     }
@@ -389,7 +390,7 @@ impl Tiles {
 }
 
 impl Stage {
-    fn panel(&self) -> Option<usize> {
+    pub(super) fn panel(&self) -> Option<usize> {
         match &self.op {
             StageOp::Product(p) => Some(panel(&p.packed)),
             _ => None,

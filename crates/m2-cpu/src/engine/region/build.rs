@@ -89,6 +89,8 @@ struct Compiler<'a> {
     packs: Vec<usize>,
     /// Which value each packed block holds, and the last member that reads it.
     packed: Vec<(NodeId, usize)>,
+    /// The last member that is a product.
+    previous: Option<usize>,
 }
 
 impl Region {
@@ -114,6 +116,7 @@ impl Region {
             slots: Vec::new(),
             packs: Vec::new(),
             packed: Vec::new(),
+            previous: None,
         };
         c.find_last_readers();
         let mut stages = Vec::new();
@@ -315,6 +318,7 @@ impl Compiler<'_> {
     /// The packed block for operand `x` of member `index`, and whether it has to be packed first.
     fn pack(&mut self, index: usize, x: NodeId, width: usize) -> (usize, bool) {
         if let Some(i) = self.packed.iter().position(|p| p.0 == x) {
+            self.previous = Some(index);
             return (i, false);
         }
         let last = (index..self.step.nodes.len())
@@ -324,7 +328,9 @@ impl Compiler<'_> {
             })
             .max()
             .unwrap_or(index);
-        let free = self.packed.iter().position(|p| p.1 < index);
+        // What the product before reads is needed still if that one feeds this one tile by tile.
+        let before = self.previous.replace(index).unwrap_or(0);
+        let free = self.packed.iter().position(|p| p.1 < before);
         let i = free.unwrap_or_else(|| {
             self.packed.push((x, last));
             self.packs.push(0);

@@ -11,13 +11,14 @@ mod build;
 mod elementwise;
 mod product;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use m2_ir::{Dim, NodeId, Plan};
 
-use super::{Machine, Run, Store};
-use crate::{AlignedVec, Error, gemm::MC};
-use block::{Block, Target};
+use super::{Machine, Run, Store, workspace::Needs};
+use crate::{AlignedVec, Error, gemm::MC, pool::lock};
+pub(in crate::engine) use block::Block;
+use block::Target;
 use build::Stage;
 
 /// Up to this many tokens a thread, columns are split instead of tokens.
@@ -56,6 +57,13 @@ struct Edges {
 }
 
 impl Region {
+    /// The scratch that the region asks for.
+    pub(in crate::engine) fn needs(&self) -> Needs {
+        let panel = self.stages.iter().filter_map(Stage::panel).max().unwrap_or(1);
+        let (slots, packs) = (self.slots.clone(), self.packs.clone());
+        Needs { slots, packs, panel, transforms: false }
+    }
+
     fn rows(&self, run: &Run<'_>) -> usize {
         self.lead.of(&run.sizes)
     }
@@ -78,11 +86,13 @@ impl Region {
             .map(|(m, id)| Target::new(m, plan.graph.node(*id).ty.width().unwrap_or(0)))
             .collect();
         let view = Shared { region: self, machine, plan, run, store, targets: &targets };
-        let done = if total == 0 { Ok(()) } else { view.run(total) };
+        if total > 0 {
+            view.run(total);
+        }
         for (id, m) in self.outputs.iter().zip(memory) {
             store.put(plan, *id, m);
         }
-        done
+        Ok(())
     }
 }
 
@@ -97,13 +107,14 @@ struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    fn run(&self, total: usize) -> Result<(), Error> {
+    fn run(&self, total: usize) {
         let threads = self.machine.pool.threads();
+        let scratch = &self.run.workspace.blocks;
         if threads > 1 && total <= MC.min(TOKENS_PER_THREAD * threads) {
-            let mut block = Block::new(self)?;
+            let mut block = lock(&scratch[0]);
             block.place(0, total);
             block.run_columns(self);
-            return Ok(());
+            return;
         }
         let size = block_size(total, threads);
         let blocks = total.div_ceil(size);
@@ -112,21 +123,17 @@ impl Shared<'_> {
             width: h.width,
             rows: (0..blocks).map(|_| Mutex::new(vec![0.0; 2 * h.reach * h.width])).collect(),
         });
-        let scratch = (0..threads.min(blocks))
-            .map(|_| Block::new(self).map(Mutex::new))
-            .collect::<Result<Vec<_>, _>>()?;
         self.machine.pool.run(blocks, &|index, thread| {
-            let mut block = scratch[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut block = lock(&scratch[thread]);
             block.place(index * size, size.min(total - index * size));
             block.run(self, edges.as_ref().map(|e| (e, index)));
         });
         if let Some(edges) = &edges {
             self.machine.pool.run(blocks - 1, &|index, thread| {
-                let mut block = scratch[thread].lock().unwrap_or_else(PoisonError::into_inner);
+                let mut block = lock(&scratch[thread]);
                 block.run_border(self, edges, index + 1, (index + 1) * size);
             });
         }
-        Ok(())
     }
 }
 
