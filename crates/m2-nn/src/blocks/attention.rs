@@ -32,9 +32,8 @@ pub fn alibi_attention(
 ) -> Result<NodeId, Error> {
     let h = c.hidden_size;
     let qkv = linear(g, "qkv", &format!("{at}.self.Wqkv"), x, 3 * h)?;
-    let mut part = |i: usize, name: &str| {
-        g.named(name, ops::Slice { axis: 1, start: i * h, len: h }, &[qkv])
-    };
+    let mut part =
+        |i: usize, name: &str| g.named(name, ops::Slice { axis: 1, start: i * h, len: h }, &[qkv]);
     let qkv = [part(0, "query")?, part(1, "key")?, part(2, "value")?];
     block(g, c, at, x, &qkv, true)
 }

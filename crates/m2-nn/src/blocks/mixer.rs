@@ -28,8 +28,7 @@ pub fn mixer(g: &mut Builder, c: &ModelConfig, at: &str, u: NodeId) -> Result<No
         kernels.extend(filter(g, c, &format!("{at}.filter_fn2"), "k2")?);
     }
     let reverse = c.mixer.bidirectional.then_some(ops::ReverseLag::Next);
-    let spectrum =
-        g.named("spectrum", ops::ConvSpectrum { reverse, pair: residual }, &kernels)?;
+    let spectrum = g.named("spectrum", ops::ConvSpectrum { reverse, pair: residual }, &kernels)?;
     let mut operands = vec![p, w, b, spectrum];
     operands.extend(residual.then_some(u));
     let y = g.named("mixer", ops::SequenceMixer { taps: TAPS, residual }, &operands)?;
