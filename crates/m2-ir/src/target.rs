@@ -48,7 +48,8 @@ impl Target {
             max_binding: u64::MAX,
             max_buffer: u64::MAX,
             max_memory,
-            frozen_budget: 1 << 30,
+            // Spectra of the 80M model up to 8,192 tokens take 1.2 GB.
+            frozen_budget: 3 << 29,
         }
     }
 

@@ -33,15 +33,16 @@ impl MatMul {
     }
 
     fn product(&self, x: &Type, w: &Type) -> Result<Type, String> {
-        let (a, b) = (fixed(w, 1, "w")?, fixed(w, 0, "w")?);
-        let (k, n) = match self.orientation {
-            Orientation::Nt => (b, a),
-            Orientation::Nn => (a, b),
-            Orientation::Tn => {
-                shape(w, &[x.shape[0], Dim::Fixed(b)], "w")?;
-                return Ok(Type::new([Dim::Fixed(fixed(x, 0, "x")?), Dim::Fixed(b)], x.dtype));
-            }
-        };
+        let b = fixed(w, 0, "w")?;
+        if self.orientation == Orientation::Tn {
+            let [k, Dim::Fixed(m)] = x.shape[..] else {
+                return Err(format!("needs x of shape [K, M], found {x}"));
+            };
+            shape(w, &[k, Dim::Fixed(b)], "w")?;
+            return Ok(Type::new([Dim::Fixed(m), Dim::Fixed(b)], x.dtype));
+        }
+        let a = fixed(w, 1, "w")?;
+        let (k, n) = if self.orientation == Orientation::Nt { (b, a) } else { (a, b) };
         shape(w, &[Dim::Fixed(a), Dim::Fixed(b)], "w")?;
         if x.width() != Some(k) {
             return Err(format!("needs x of width {k} for w {w}, found {x}"));
