@@ -1,1 +1,126 @@
-//! shaders
+//! Every kernel of the GPU backend, as WGSL text; one folder an op.
+//!
+//! A kernel is several files put together: the prelude, shared parts, and the file of the op. What
+//! a plan fixes (shapes, strides, switches) are override constants, set when a pipeline is made.
+
+/// One entry point `main` and the text it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kernel {
+    /// Folder and file of the op's own part.
+    pub name: &'static str,
+    parts: &'static [&'static str],
+    /// Constants of the text that the caller sets, as `name` and an example value.
+    constants: &'static [(&'static str, u32)],
+}
+
+impl Kernel {
+    /// The whole WGSL module, `constants` given in the order of their declaration.
+    pub fn source(&self, constants: &[u32]) -> String {
+        let mut text = String::new();
+        for ((name, _), value) in self.constants.iter().zip(constants) {
+            text.push_str(&format!("const {name}: u32 = {value}u;\n"));
+        }
+        text.push_str(PRELUDE);
+        for part in self.parts {
+            text.push_str(part);
+        }
+        text
+    }
+
+    /// The module with example constants.
+    pub fn example(&self) -> String {
+        self.source(&self.constants.iter().map(|c| c.1).collect::<Vec<_>>())
+    }
+}
+
+/// Sizes of the batch, row table, folded grid.
+pub const PRELUDE: &str = include_str!("../prelude/prelude.wgsl");
+/// exp, erf, GELU, tanh and sine as polynomials.
+pub const MATH: &str = include_str!("../prelude/math.wgsl");
+
+macro_rules! kernels {
+    ($($(#[$doc:meta])* $id:ident = $name:literal, $parts:expr $(, $constant:ident = $value:literal)*;)*) => {
+        $($(#[$doc])* pub const $id: Kernel = Kernel {
+            name: $name,
+            parts: &$parts,
+            constants: &[$((stringify!($constant), $value)),*],
+        };)*
+        /// All kernels.
+        pub const ALL: &[Kernel] = &[$($id),*];
+    };
+}
+
+const WEIGHTS_VEC4: &str = include_str!("../matmul/weights_vec4.wgsl");
+const WEIGHTS_ANY: &str = include_str!("../matmul/weights_any.wgsl");
+const TILE: &str = include_str!("../matmul/tile.wgsl");
+const GLU: &str = include_str!("../matmul/glu.wgsl");
+const FFT: &str = include_str!("../transform/fft.wgsl");
+const CONVOLVE: &str = include_str!("../transform/convolve.wgsl");
+const DIRECT: &str = include_str!("../transform/direct.wgsl");
+const KERNELS: &str = include_str!("../conv_spectrum/kernels.wgsl");
+const MIXER: &str = include_str!("../sequence_mixer/sequence_mixer.wgsl");
+const PAIR: &str = include_str!("../conv_pair/conv_pair.wgsl");
+const LONG: &str = include_str!("../long_conv/long_conv.wgsl");
+
+kernels! {
+    /// Products in register tiles, weights four inputs at a time.
+    MATMUL_TILE = "matmul/tile+vec4", [MATH, WEIGHTS_VEC4, TILE];
+    /// Products in register tiles, any width and orientation of the weights.
+    MATMUL_TILE_ANY = "matmul/tile+any", [MATH, WEIGHTS_ANY, TILE];
+    /// Gated products in register tiles, weights four inputs at a time.
+    MATMUL_GLU = "matmul/glu+vec4", [MATH, WEIGHTS_VEC4, GLU];
+    /// Gated products in register tiles, any width of the weights.
+    MATMUL_GLU_ANY = "matmul/glu+any", [MATH, WEIGHTS_ANY, GLU];
+    /// Products with any strides, one result per invocation.
+    MATMUL_STRIDED = "matmul/strided", [MATH, include_str!("../matmul/strided.wgsl")];
+    /// Layer normalisation with an optional residual.
+    LAYER_NORM = "layer_norm/layer_norm", [include_str!("../layer_norm/layer_norm.wgsl")];
+    /// Table look-up.
+    GATHER = "gather/gather", [include_str!("../gather/gather.wgsl")];
+    /// First tokens of rows, or asked positions.
+    GATHER_ROWS = "gather_rows/gather_rows", [include_str!("../gather_rows/gather_rows.wgsl")];
+    /// Mean of each row's valid tokens.
+    POOL_ROWS = "pool_rows/pool_rows", [include_str!("../pool_rows/pool_rows.wgsl")];
+    /// Reductions along one axis.
+    REDUCE = "reduce/reduce", [include_str!("../reduce/reduce.wgsl")];
+    /// Softmax along one axis.
+    SOFTMAX = "softmax/softmax", [MATH, include_str!("../softmax/softmax.wgsl")];
+    /// Depthwise causal convolution with few taps.
+    SHORT_CONV = "short_conv/short_conv", [include_str!("../short_conv/short_conv.wgsl")];
+    /// Elements moved between strided boxes.
+    COPY = "copy/copy", [include_str!("../copy/copy.wgsl")];
+    /// Attention with an online softmax.
+    ATTENTION = "attention/attention", [MATH, include_str!("../attention/attention.wgsl")], HEAD_DIM = 16;
+    /// Scores of attention.
+    ATTENTION_SCORES = "attention_scores/attention_scores",
+        [include_str!("../attention_scores/attention_scores.wgsl")];
+    /// Weighted sums of attention.
+    ATTENTION_APPLY = "attention_apply/attention_apply",
+        [include_str!("../attention_apply/attention_apply.wgsl")];
+    /// Probabilities of attention normalised over the queries.
+    QUERY_ATTENTION = "query_attention/probs", [MATH, include_str!("../query_attention/probs.wgsl")];
+    /// A hidden layer of the implicit filters' network.
+    FILTER_LAYER = "implicit_filter/sine_layer", [MATH, include_str!("../implicit_filter/sine_layer.wgsl")];
+    /// The last layer of the implicit filters' network, with its decay.
+    FILTER_MODULATE = "implicit_filter/modulate", [MATH, include_str!("../implicit_filter/modulate.wgsl")];
+    /// Spectra of kernels.
+    SPECTRUM = "conv_spectrum/transform",
+        [FFT, KERNELS, include_str!("../conv_spectrum/transform.wgsl")];
+    /// Kernels by lag.
+    LAGS = "conv_spectrum/lags", [KERNELS, include_str!("../conv_spectrum/lags.wgsl")];
+    /// The sequence mixer by transforms.
+    MIXER_TRANSFORM = "sequence_mixer/transform", [FFT, CONVOLVE, MIXER];
+    /// The sequence mixer as plain sums.
+    MIXER_DIRECT = "sequence_mixer/direct", [DIRECT, MIXER];
+    /// Two long convolutions by transforms.
+    PAIR_TRANSFORM = "conv_pair/transform", [FFT, CONVOLVE, PAIR];
+    /// Two long convolutions as plain sums.
+    PAIR_DIRECT = "conv_pair/direct", [DIRECT, PAIR];
+    /// One long convolution by transforms.
+    LONG_TRANSFORM = "long_conv/transform", [FFT, CONVOLVE, LONG];
+    /// One long convolution as plain sums.
+    LONG_DIRECT = "long_conv/direct", [DIRECT, LONG];
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! Which GPU: listing, choosing, opening.
+
+use std::{convert::Infallible, str::FromStr};
+
+use crate::{Error, gpu::Gpu};
+
+/// Which adapter to open.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// The best there is: discrete before integrated before software.
+    #[default]
+    Best,
+    /// By its place in [`adapters`].
+    Index(usize),
+    /// The first whose name contains this, ignoring case.
+    Name(String),
+}
+
+impl FromStr for Choice {
+    type Err = Infallible;
+
+    /// `gpu` or nothing: the best; `gpu:2` or `2`: by place; anything else: by name.
+    fn from_str(s: &str) -> Result<Self, Infallible> {
+        let s = s.strip_prefix("gpu:").unwrap_or(s);
+        Ok(match (s, s.parse()) {
+            ("" | "gpu" | "best", _) => Choice::Best,
+            (_, Ok(index)) => Choice::Index(index),
+            _ => Choice::Name(s.into()),
+        })
+    }
+}
+
+/// How to open a device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Which adapter.
+    pub adapter: Choice,
+    /// Take no more than WebGPU's default limits, which every adapter grants.
+    pub default_limits: bool,
+    /// Longest row that is convolved by transforms in workgroup memory; none: what fits it.
+    pub longest_transform: Option<usize>,
+}
+
+/// What kind of processor an adapter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// A graphics card of its own.
+    Discrete,
+    /// Part of the processor.
+    Integrated,
+    /// A share of a card in a virtual machine.
+    Virtual,
+    /// The driver does not say.
+    Other,
+    /// A program on the CPU (lavapipe, SwiftShader, WARP).
+    Software,
+}
+
+/// One adapter of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adapter {
+    /// Name of the device; browsers hide it.
+    pub name: String,
+    /// API through which it is reached: vulkan, metal, dx12, webgpu.
+    pub api: String,
+    /// Name and version of the driver.
+    pub driver: String,
+    /// What kind of processor it is.
+    pub class: Class,
+}
+
+impl Adapter {
+    fn of(info: &wgpu::AdapterInfo) -> Self {
+        let class = match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => Class::Discrete,
+            wgpu::DeviceType::IntegratedGpu => Class::Integrated,
+            wgpu::DeviceType::VirtualGpu => Class::Virtual,
+            wgpu::DeviceType::Cpu => Class::Software,
+            wgpu::DeviceType::Other => Class::Other,
+        };
+        Adapter {
+            name: info.name.clone(),
+            api: info.backend.to_str().into(),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().into(),
+            class,
+        }
+    }
+}
+
+fn instance() -> wgpu::Instance {
+    wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle())
+}
+
+/// All adapters that M2 can use, in the order that [`Choice::Index`] counts. A browser lists none.
+pub async fn adapters() -> Vec<Adapter> {
+    enumerate(&instance()).await.iter().map(|a| Adapter::of(&a.get_info())).collect()
+}
+
+/// Adapters that run compute shaders with what every kernel needs.
+async fn enumerate(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
+    let mut all = instance.enumerate_adapters(wgpu::Backends::all()).await;
+    all.retain(|a| {
+        let limits = a.limits();
+        limits.max_storage_buffers_per_shader_stage >= 8
+            && limits.max_compute_invocations_per_workgroup >= 256
+    });
+    all
+}
+
+async fn choose(instance: &wgpu::Instance, choice: &Choice) -> Result<wgpu::Adapter, Error> {
+    // Browsers do not enumerate.
+    if cfg!(target_arch = "wasm32") {
+        let options = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        };
+        return instance.request_adapter(&options).await.map_err(|e| Error::NoAdapter {
+            wanted: format!("in this browser ({e})"),
+            found: Vec::new(),
+        });
+    }
+    let mut all = enumerate(instance).await;
+    let known: Vec<Adapter> = all.iter().map(|a| Adapter::of(&a.get_info())).collect();
+    let at = match choice {
+        Choice::Best => (0..known.len()).min_by_key(|&i| known[i].class),
+        Choice::Index(i) => Some(*i).filter(|&i| i < known.len()),
+        Choice::Name(name) => {
+            let name = name.to_lowercase();
+            known.iter().position(|a| a.name.to_lowercase().contains(&name))
+        }
+    };
+    match at {
+        Some(i) => Ok(all.swap_remove(i)),
+        None => Err(Error::NoAdapter {
+            wanted: match choice {
+                Choice::Best => "that runs compute shaders".into(),
+                Choice::Index(i) => format!("number {i}"),
+                Choice::Name(name) => format!("named {name}"),
+            },
+            found: known.into_iter().map(|a| a.name).collect(),
+        }),
+    }
+}
+
+/// Opens a device.
+///
+/// # Errors
+/// When no adapter fits, or it refuses.
+pub(crate) async fn open(options: &Options) -> Result<(Gpu, Adapter, wgpu::Limits), Error> {
+    let adapter = choose(&instance(), &options.adapter).await?;
+    let known = Adapter::of(&adapter.get_info());
+    let limits = if options.default_limits { wgpu::Limits::default() } else { adapter.limits() };
+    let (device, queue) = adapter
+        .request_device(&wgpu::DeviceDescriptor {
+            label: Some("m2"),
+            required_limits: limits.clone(),
+            ..Default::default()
+        })
+        .await
+        .map_err(|e| Error::NoDevice { adapter: known.name.clone(), message: e.to_string() })?;
+    Ok((Gpu::new(device, queue), known, limits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_parse() {
+        let parse = |s: &str| s.parse::<Choice>().unwrap();
+        assert_eq!(parse("gpu"), Choice::Best);
+        assert_eq!(parse("gpu:1"), Choice::Index(1));
+        assert_eq!(parse("llvmpipe"), Choice::Name("llvmpipe".into()));
+    }
+}
