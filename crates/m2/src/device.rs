@@ -41,6 +41,11 @@ impl Device {
         Device::Cpu(CpuBackend::new(threads))
     }
 
+    /// The same; plans that need more memory than so many bytes are refused.
+    pub fn cpu_with_memory(threads: usize, bytes: u64) -> Self {
+        Device::Cpu(CpuBackend::new(threads).with_memory(bytes))
+    }
+
     /// What plans for this device have to respect.
     pub fn target(&self) -> Target {
         match self {

@@ -44,6 +44,46 @@ pub enum Error {
     /// A program was handed to a device that did not make it.
     #[error("this program belongs to another device")]
     OtherDevice,
+    /// A file about texts (pooling, prompts, lengths) cannot be used.
+    #[error("{file} {what}")]
+    Settings {
+        /// The file, relative to the model's folder.
+        file: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A tokenizer cannot be read, or fails.
+    #[error("{file}: {source}")]
+    Tokenizer {
+        /// The file or folder.
+        file: String,
+        /// What is wrong with it.
+        source: m2_data::TokenizerError,
+    },
+    /// There is no such model on this machine.
+    #[error(
+        "there is no model `{name}` on this machine; fetch it with `m2 pull {name}`, or name a folder"
+    )]
+    NoModel {
+        /// What was asked for.
+        name: String,
+    },
+    /// A model cannot do what it is asked for.
+    #[error("{model}: {what}")]
+    Model {
+        /// The model's folder.
+        model: String,
+        /// What is missing, and what to do.
+        what: String,
+    },
+    /// A text cannot be used.
+    #[error("text {index}: {what}")]
+    Text {
+        /// Its place among the texts given, from 0.
+        index: usize,
+        /// What is wrong with it.
+        what: String,
+    },
     /// A golden folder cannot be used.
     #[error("{0}")]
     Golden(String),
