@@ -22,6 +22,42 @@ pub struct OutOfMemory {
 pub struct AlignedVec<T: Pod> {
     ptr: NonNull<T>,
     len: usize,
+    /// The pages behind `ptr`, where the buffer is large.
+    pages: Option<Pages>,
+}
+
+/// From this size on, in bytes, buffers are mapped: the system hands out zeroed pages, large ones
+/// where it can, when they are first touched. A heap would clear the whole buffer beforehand.
+const MAPPED: usize = 1 << 20;
+
+#[cfg(unix)]
+type Pages = memmap2::MmapMut;
+#[cfg(not(unix))]
+type Pages = std::convert::Infallible;
+
+/// Zeroed pages; none where the system has no such thing.
+#[cfg(unix)]
+fn map(bytes: usize) -> Option<Pages> {
+    let pages = memmap2::MmapMut::map_anon(bytes).ok()?;
+    // Only advice: a kernel without large pages refuses it, and nothing is lost.
+    #[cfg(target_os = "linux")]
+    let _ = pages.advise(memmap2::Advice::HugePage);
+    Some(pages)
+}
+
+#[cfg(not(unix))]
+fn map(_: usize) -> Option<Pages> {
+    None
+}
+
+#[cfg(unix)]
+fn start(pages: &mut Pages) -> *mut u8 {
+    pages.as_mut_ptr()
+}
+
+#[cfg(not(unix))]
+fn start(pages: &mut Pages) -> *mut u8 {
+    match *pages {}
 }
 
 // SAFETY: the buffer is owned, and `Pod` values have no ties to a thread.
@@ -36,13 +72,20 @@ impl<T: Pod> AlignedVec<T> {
     /// [`OutOfMemory`] where the size overflows or the allocator refuses.
     pub fn try_zeroed(len: usize) -> Result<Self, OutOfMemory> {
         if len == 0 || size_of::<T>() == 0 {
-            return Ok(Self { ptr: Self::dangling(), len });
+            return Ok(Self { ptr: Self::dangling(), len, pages: None });
         }
         let layout = Self::layout(len).ok_or(OutOfMemory { bytes: usize::MAX })?;
+        if layout.size() >= MAPPED
+            && layout.align() <= 4096
+            && let Some(mut pages) = map(layout.size())
+            && let Some(ptr) = NonNull::new(start(&mut pages).cast::<T>())
+        {
+            return Ok(Self { ptr, len, pages: Some(pages) });
+        }
         // SAFETY: the layout's size is not zero.
         let ptr = unsafe { alloc_zeroed(layout) };
         match NonNull::new(ptr.cast::<T>()) {
-            Some(ptr) => Ok(Self { ptr, len }),
+            Some(ptr) => Ok(Self { ptr, len, pages: None }),
             None => Err(OutOfMemory { bytes: layout.size() }),
         }
     }
@@ -71,7 +114,7 @@ impl<T: Pod> AlignedVec<T> {
 
 impl<T: Pod> Drop for AlignedVec<T> {
     fn drop(&mut self) {
-        if self.len == 0 || size_of::<T>() == 0 {
+        if self.len == 0 || size_of::<T>() == 0 || self.pages.is_some() {
             return;
         }
         if let Some(layout) = Self::layout(self.len) {
@@ -105,7 +148,7 @@ mod tests {
 
     #[test]
     fn buffers_are_zeroed_and_aligned() {
-        for len in [0, 1, 7, 64, 100_001] {
+        for len in [0, 1, 7, 64, 100_001, 1 << 20] {
             let mut v = AlignedVec::<f32>::try_zeroed(len).unwrap();
             assert_eq!(v.len(), len);
             assert_eq!(v.as_ptr().addr() % ALIGNMENT, 0);

@@ -20,8 +20,20 @@ impl PackedB {
     /// # Errors
     /// [`GemmError::Shape`] where `w` has not n·k values; [`GemmError::OutOfMemory`].
     pub fn pack(isa: Isa, w: &[f32], n: usize, k: usize) -> Result<Self, GemmError> {
+        /// Columns turned at a time: as many lines of a panel stay in L1.
+        const STEP: usize = 8;
         expect("weight values", w.len(), n.saturating_mul(k))?;
-        Self::pack_with(isa, n, k, |row, column| w[row * k + column])
+        Self::pack_with(isa, n, k, |first, rows, values, nr| {
+            let w = &w[first * k..][..rows * k];
+            for (c, lines) in values.chunks_mut(STEP * nr).enumerate() {
+                for (r, row) in w.chunks_exact(k).enumerate() {
+                    let row = &row[c * STEP..];
+                    for (line, v) in lines.chunks_exact_mut(nr).zip(row) {
+                        line[r] = *v;
+                    }
+                }
+            }
+        })
     }
 
     /// Packs the transpose of `w`, (k, n) row-major: the product is then x w.
@@ -30,14 +42,19 @@ impl PackedB {
     /// As [`pack`](Self::pack).
     pub fn pack_transposed(isa: Isa, w: &[f32], k: usize, n: usize) -> Result<Self, GemmError> {
         expect("weight values", w.len(), n.saturating_mul(k))?;
-        Self::pack_with(isa, n, k, |row, column| w[column * n + row])
+        Self::pack_with(isa, n, k, |first, rows, values, nr| {
+            for (line, row) in values.chunks_exact_mut(nr).zip(w.chunks_exact(n)) {
+                line[..rows].copy_from_slice(&row[first..first + rows]);
+            }
+        })
     }
 
+    /// Calls `fill(first row, rows, panel, NR)` for every panel; what it leaves out stays zero.
     fn pack_with(
         isa: Isa,
         n: usize,
         k: usize,
-        value: impl Fn(usize, usize) -> f32,
+        fill: impl Fn(usize, usize, &mut [f32], usize),
     ) -> Result<Self, GemmError> {
         let nr = micro_tile(isa).1;
         let len = n.div_ceil(nr).saturating_mul(nr).saturating_mul(k);
@@ -45,12 +62,7 @@ impl PackedB {
         if k > 0 {
             for (panel, values) in data.chunks_exact_mut(k * nr).enumerate() {
                 let first = panel * nr;
-                let rows = nr.min(n - first);
-                for (column, line) in values.chunks_exact_mut(nr).enumerate() {
-                    for (row, slot) in line[..rows].iter_mut().enumerate() {
-                        *slot = value(first + row, column);
-                    }
-                }
+                fill(first, nr.min(n - first), values, nr);
             }
         }
         Ok(Self { isa, n, k, data })

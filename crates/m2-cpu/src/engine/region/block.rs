@@ -215,10 +215,18 @@ impl Block {
         self.slots[stage.slot] = out;
     }
 
-    /// A copy of an operand: the block's rows, or a whole weight.
+    /// A copy of an operand: the block's rows, or a whole weight or value of weights.
     fn array(&self, shared: &Shared<'_>, x: &Operand, shape: &[usize]) -> Array<f32> {
         if let Operand::Weight(raw) = x {
             return Array { shape: shape.to_vec(), data: raw.slice().to_vec() };
+        }
+        if let Operand::Stored(id) = x
+            && shared.plan.graph.node(*id).ty.shape.first() != Some(&shared.region.lead)
+        {
+            let view = shared.store.view(shared.plan, *id);
+            let rows = shape[..shape.len().saturating_sub(1)].iter().product();
+            let data = (0..rows).flat_map(|i| view.row(i).iter().copied()).collect();
+            return Array { data, shape: shape.to_vec() };
         }
         let mut shape = shape.to_vec();
         shape[0] = self.rows;

@@ -160,7 +160,10 @@ impl Compiler<'_> {
         for (index, &id) in self.step.nodes.iter().enumerate() {
             let node = self.plan.graph.node(id);
             let root = match (&node.op, node.inputs.first()) {
-                (Op::Slice(_), Some(i)) => base.get(i).copied().unwrap_or(id),
+                // A stored slice is a copy with a slot of its own.
+                (Op::Slice(_), Some(i)) if !is_stored(self.plan, id) => {
+                    base.get(i).copied().unwrap_or(id)
+                }
                 _ => id,
             };
             base.insert(id, root);
@@ -203,11 +206,15 @@ impl Compiler<'_> {
     fn stage(&mut self, index: usize, node: &Node) -> Result<StageOp, Error> {
         let whole = |i: usize| node.inputs.get(i).is_some_and(|i| is_param(self.plan, *i));
         match &node.op {
-            Op::MatMul(m) if m.orientation == Orientation::Nt && whole(1) => {
+            Op::MatMul(m)
+                if m.orientation == Orientation::Nt
+                    && whole(1)
+                    && (!m.epilogue.bias || whole(2)) =>
+            {
                 let blocks = if m.epilogue.glu { 2 } else { 1 };
                 self.product(index, node, &m.epilogue, blocks)
             }
-            Op::BlockDiagMatMul(m) if whole(1) => {
+            Op::BlockDiagMatMul(m) if whole(1) && (!m.epilogue.bias || whole(2)) => {
                 let nb = self.plan.graph.node(node.inputs[1]).ty.shape[0].fixed().unwrap_or(1);
                 match (m.epilogue.glu, nb) {
                     (true, 1) => self.product(index, node, &m.epilogue, 2),
