@@ -1,0 +1,5 @@
+//! What the tests share: random numbers, golden trees, graphs with their data.
+
+pub mod case;
+pub mod golden;
+pub mod random;
