@@ -14,7 +14,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 ///
 /// `config`, `model` and `io` are the contents of a golden folder's `config.json`,
 /// `model.safetensors` and `io.safetensors`; `errors` is the tree's `manifest.json` and `folder`
-/// the folder's name in it, or both are empty. `device` is `cpu`.
+/// the folder's name in it, or both are empty. `device` is `gpu` or `cpu`.
 ///
 /// Resolves to the report as JSON: `{passed, device, compared, outputs, lines: [{name, plan,
 /// error, limit, passed}], excepted, unknown}`.
@@ -40,7 +40,8 @@ pub async fn verify(
 async fn open(name: &str) -> Result<Device, String> {
     match name {
         "cpu" => Ok(Device::cpu(1)),
-        other => Err(format!("unknown device {other}; there is cpu")),
+        "gpu" => Device::gpu(name).await.map_err(|e| e.to_string()),
+        other => Err(format!("unknown device {other}; there are gpu and cpu")),
     }
 }
 

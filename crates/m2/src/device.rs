@@ -46,6 +46,17 @@ impl Device {
         Device::Cpu(CpuBackend::new(threads).with_memory(bytes))
     }
 
+    /// A GPU: `gpu` for the best there is, `gpu:1` by its place in the list, else by name.
+    ///
+    /// # Errors
+    /// When there is no such adapter, or it refuses.
+    #[cfg(feature = "gpu")]
+    pub async fn gpu(name: &str) -> Result<Self, Error> {
+        let Ok(adapter) = name.parse();
+        let options = m2_wgpu::Options { adapter, ..Default::default() };
+        Ok(Device::Gpu(Box::new(m2_wgpu::WgpuBackend::open(&options).await?)))
+    }
+
     /// What plans for this device have to respect.
     pub fn target(&self) -> Target {
         match self {
