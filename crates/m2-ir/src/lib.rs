@@ -17,6 +17,7 @@ pub mod plan;
 mod print;
 mod rows;
 mod shape;
+pub mod svg;
 mod target;
 mod verify;
 
