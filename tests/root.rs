@@ -1,8 +1,14 @@
 //! All tests that look at M2 from outside its crates.
 
+mod bad_input;
+mod dependencies;
 mod golden_layers;
 mod golden_models;
 mod golden_ops;
 mod golden_tree;
+mod identities;
 mod ops;
+mod passes;
+mod shapes;
 mod support;
+mod tidy;

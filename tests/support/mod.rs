@@ -2,4 +2,5 @@
 
 pub mod case;
 pub mod golden;
+pub mod house;
 pub mod random;

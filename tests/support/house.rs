@@ -1,0 +1,76 @@
+//! The repository as files and packages, for the tests of its own rules.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// All files below a folder, build outputs and hidden folders left out.
+pub fn files(dir: &Path, out: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display())) {
+        let path = entry.unwrap().path();
+        let name = super::golden::name(&path);
+        if path.is_dir() {
+            let built = name.starts_with("target") || name == "node_modules" || name == "pkg";
+            if !built && !(name.starts_with('.') && name != ".ci") {
+                files(&path, out);
+            }
+        } else {
+            out.push(path);
+        }
+    }
+}
+
+/// Source files of the repository with the given ending.
+pub fn sources(ending: &str) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    let tops = ["crates", "shaders", "tests", "examples"].map(|top| root().join(top));
+    for top in tops.iter().filter(|top| top.exists()) {
+        files(top, &mut all);
+    }
+    all.retain(|p| p.extension().is_some_and(|e| e == ending));
+    all.sort();
+    all
+}
+
+/// `cargo metadata` of the workspace with all features.
+pub fn metadata() -> Value {
+    let out = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--all-features", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    serde_json::from_slice(&out.stdout).unwrap()
+}
+
+/// Path of the command `m2`, built if it is not there.
+///
+/// It lies two folders above this test binary, in the profile's own folder.
+pub fn m2() -> PathBuf {
+    let mut dir = std::env::current_exe().unwrap();
+    dir.pop();
+    if dir.ends_with("deps") {
+        dir.pop();
+    }
+    let path = dir.join(format!("m2{}", std::env::consts::EXE_SUFFIX));
+    static BUILT: std::sync::Once = std::sync::Once::new();
+    BUILT.call_once(|| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "-p", "m2-cli"]).current_dir(root());
+        if dir.ends_with("release") {
+            cargo.arg("--release");
+        }
+        cargo.arg("--target-dir").arg(dir.parent().unwrap());
+        assert!(cargo.status().unwrap().success(), "m2-cli does not build");
+    });
+    path
+}
