@@ -18,14 +18,14 @@ pub(super) fn plain<R: Real>(
     for row in ctx.rows.rows() {
         let offset = row.offset as usize;
         for t in 0..row.length as usize {
-            for head in 0..op.heads {
+            for (head, &slope) in slopes.iter().enumerate() {
                 let s = out.row_mut((offset + t) * op.heads + head);
                 for (j, s) in s[..row.valid as usize].iter_mut().enumerate() {
                     let q = &q.row(offset + t)[head * d..(head + 1) * d];
                     let k = &k.row(offset + j)[head * d..(head + 1) * d];
                     *s = scale * q.iter().zip(k).fold(R::zero(), |s, (&a, &b)| s + a * b);
                     if op.alibi {
-                        *s = *s - R::of(slopes[head] * t.abs_diff(j) as f64);
+                        *s = *s - R::of(slope * t.abs_diff(j) as f64);
                     }
                 }
             }
