@@ -88,13 +88,8 @@ impl Encoder {
             .normalize
             .unwrap_or(settings.normalize || model.config().pooling.use_normalized_embeddings);
         let output = if normalize { outputs::normalised(output) } else { output.to_owned() };
-        let prompt = match options.prompt_name.as_ref().or(settings.default_prompt.as_ref()) {
-            None => String::new(),
-            Some(name) => settings.prompts.get(name).cloned().ok_or_else(|| {
-                let known: Vec<&str> = settings.prompts.keys().map(String::as_str).collect();
-                model.error(&format!("it has no prompt `{name}`; it has [{}]", known.join(", ")))
-            })?,
-        };
+        let name = options.prompt_name.as_deref().or(settings.default_prompt.as_deref());
+        let prompt = prompt(&model, name)?;
         let or = |n: usize, default: usize| if n == 0 { default } else { n };
         Ok(Encoder {
             width: model.config().hidden_size,
@@ -111,9 +106,23 @@ impl Encoder {
         })
     }
 
+    /// Puts the prompt of this name before every text from now on; none takes prompts away.
+    ///
+    /// # Errors
+    /// When the model's folder has no such prompt.
+    pub fn set_prompt(&mut self, name: Option<&str>) -> Result<(), Error> {
+        self.prompt = prompt(&self.model, name)?;
+        Ok(())
+    }
+
     /// The model.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// Gives the model back, for an encoder with other options.
+    pub fn into_model(self) -> Model {
+        self.model
     }
 
     /// H: values of a vector.
@@ -302,6 +311,16 @@ pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
     };
     let norm = (dot(a, a) * dot(b, b)).sqrt();
     if norm > 0.0 { (dot(a, b) / norm) as f32 } else { 0.0 }
+}
+
+/// The text of a prompt.
+fn prompt(model: &Model, name: Option<&str>) -> Result<String, Error> {
+    let Some(name) = name else { return Ok(String::new()) };
+    let prompts = &model.settings().prompts;
+    prompts.get(name).cloned().ok_or_else(|| {
+        let known: Vec<&str> = prompts.keys().map(String::as_str).collect();
+        model.error(&format!("it has no prompt `{name}`; it has [{}]", known.join(", ")))
+    })
 }
 
 /// The model's value that is a text's vector.

@@ -84,6 +84,14 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// An index of documents cannot be used.
+    #[error("{file}: {what}")]
+    Index {
+        /// The index file.
+        file: String,
+        /// What is wrong with it, and what to do.
+        what: String,
+    },
     /// A golden folder cannot be used.
     #[error("{0}")]
     Golden(String),

@@ -8,10 +8,22 @@
 //! ```
 
 mod batching;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod bench;
+mod classifier;
 mod device;
 mod encoder;
 mod error;
 pub mod files;
+mod fill_mask;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod folder;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod fresh;
+#[cfg(all(feature = "index", not(target_arch = "wasm32")))]
+pub mod index;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod inspect;
 #[cfg(not(target_arch = "wasm32"))]
 mod locate;
 pub mod model;
@@ -23,9 +35,11 @@ mod texts;
 pub mod vectors;
 pub mod verify;
 
+pub use classifier::{Classes, Classifier};
 pub use device::{Device, DeviceProgram, DeviceWeights};
 pub use encoder::{Embeddings, Encoder, EncoderOptions, Prepared, TextInfo, cosine};
 pub use error::Error;
+pub use fill_mask::{Answer, Candidate, FillMask};
 #[cfg(not(target_arch = "wasm32"))]
 pub use locate::{DEFAULT_MODEL, locate};
 pub use m2_data::Policy;

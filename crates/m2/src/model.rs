@@ -195,7 +195,7 @@ impl Model {
             self.programs[at..].rotate_left(1);
             return Ok(self.programs.len() - 1);
         }
-        let plan = self.plan(sizes, outputs)?;
+        let plan = self.plan(class, outputs)?;
         let bytes = held_bytes(&plan);
         let held = |programs: &[Cached]| programs.iter().map(|c| c.bytes).sum::<u64>();
         while !self.programs.is_empty()
@@ -214,7 +214,7 @@ impl Model {
         Ok(self.programs.len() - 1)
     }
 
-    /// The plan for batches of these sizes.
+    /// The plan for batches of at most these sizes.
     ///
     /// # Errors
     /// When the model has no value of a name, or the plan exceeds a limit of the device.
@@ -223,7 +223,7 @@ impl Model {
             self.error(&format!("it has no value `{name}`; its head is not in the checkpoint"))
         })?;
         let graph = passes::dead_code(&graph)?;
-        Ok(lower(&graph, &self.device.target(), self.class(sizes), Fusion::Full)?)
+        Ok(lower(&graph, &self.device.target(), sizes, Fusion::Full)?)
     }
 
     /// The class that serves these sizes. Where nothing is computed by the class of the longest

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use m2_data::{Fitted, Policy, fit};
-use m2_nn::Padding;
+use m2_nn::{Architecture, Padding};
 
 use crate::{Error, Model};
 
@@ -144,6 +144,18 @@ impl Fitter {
         row.ids.resize(row.ids.len().max(self.padded), self.pad_id);
         Ok(row)
     }
+}
+
+/// A row of ids as it lies: padding ids at its end are padding, all the rest is text. ALiBi BERT
+/// drops its padding before the encoder, so its row ends there.
+pub(crate) fn as_it_lies<'a>(model: &Model, ids: &'a [u32]) -> m2_ir::Text<'a> {
+    let padding = ids.iter().rev().take_while(|&&id| id == model.pad_id()).count();
+    let valid = ids.len() - padding;
+    let length = match model.config().architecture {
+        Architecture::AlibiBert => valid,
+        Architecture::M2Bert | Architecture::Bert => ids.len(),
+    };
+    m2_ir::Text { ids: &ids[..length], token_types: None, valid }
 }
 
 fn name(policy: Policy) -> String {

@@ -1,0 +1,121 @@
+//! Texts to the classes that a model was trained for.
+
+use m2_data::Fitted;
+use m2_ir::{Batch, Text};
+use m2_nn::models::outputs;
+
+use crate::{
+    Error, Model, Pooling, TextOptions,
+    batching::{Bounds, group},
+    fill_mask::softmax,
+    texts::{Fitter, as_it_lies},
+};
+
+/// Sorts texts into classes.
+#[derive(Debug)]
+pub struct Classifier {
+    model: Model,
+    options: TextOptions,
+    output: &'static str,
+}
+
+/// The classes of one text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Classes {
+    /// The model's score of each class.
+    pub logits: Vec<f32>,
+}
+
+impl Classes {
+    /// Softmax of the scores.
+    pub fn probabilities(&self) -> Vec<f32> {
+        softmax(&self.logits)
+    }
+
+    /// The class with the highest score.
+    pub fn best(&self) -> usize {
+        crate::fill_mask::best(&self.logits, 1).first().copied().unwrap_or(0)
+    }
+}
+
+impl Classifier {
+    /// Makes a classifier of a model, by the pooling its configuration names where none is given.
+    ///
+    /// # Errors
+    /// When the model has no head for it.
+    pub fn new(
+        model: Model,
+        pooling: Option<Pooling>,
+        options: TextOptions,
+    ) -> Result<Self, Error> {
+        if !model.heads().classifier {
+            return Err(model.error(
+                "the checkpoint has no classification head (classifier.*); it cannot classify",
+            ));
+        }
+        let own = if model.config().pooling.pool_all { Pooling::Mean } else { Pooling::Cls };
+        let output = match pooling.unwrap_or(own) {
+            Pooling::Cls => outputs::CLASSES_CLS,
+            Pooling::Mean => outputs::CLASSES_MEAN,
+        };
+        Ok(Classifier { model, options, output })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The name of a class.
+    pub fn label(&self, class: usize) -> String {
+        self.model.config().label(class)
+    }
+
+    /// The classes of texts, in their order.
+    ///
+    /// # Errors
+    /// When the model has no tokenizer; else like [`Model::run`].
+    pub async fn classify<S: AsRef<str> + Sync>(
+        &mut self,
+        texts: &[S],
+    ) -> Result<Vec<Classes>, Error> {
+        let (fitter, _) = Fitter::new(&self.model, self.options)?;
+        let rows = fitter.rows(&self.model, "", texts)?;
+        let text = |f: &Fitted| (f.ids.clone(), f.valid);
+        self.run(&rows.iter().map(text).collect::<Vec<_>>()).await
+    }
+
+    /// The classes of rows of ids as they lie; padding ids at a row's end are padding.
+    ///
+    /// # Errors
+    /// When an id is not the model's, or a row is too long.
+    pub async fn classify_ids(&mut self, rows: &[Vec<u32>]) -> Result<Vec<Classes>, Error> {
+        let row = |ids: &Vec<u32>| {
+            let text = as_it_lies(&self.model, ids);
+            (text.ids.to_vec(), text.valid)
+        };
+        self.run(&rows.iter().map(row).collect::<Vec<_>>()).await
+    }
+
+    async fn run(&mut self, rows: &[(Vec<u32>, usize)]) -> Result<Vec<Classes>, Error> {
+        let lengths: Vec<usize> = rows.iter().map(|(ids, _)| ids.len()).collect();
+        let bounds = Bounds { rows: 32, tokens: 16_384, by_class: self.model.costs_by_class() };
+        let mut all = vec![Classes { logits: Vec::new() }; rows.len()];
+        for batch in group(&lengths, bounds) {
+            let texts: Vec<Text<'_>> = batch
+                .iter()
+                .map(|&i| Text { ids: &rows[i].0, token_types: None, valid: rows[i].1 })
+                .collect();
+            let found = self.model.run(&Batch::from_texts(&texts)?, &[self.output]).await?;
+            let found = found[0].to_f32();
+            if !found.iter().all(|v| v.is_finite()) {
+                return Err(self.model.not_finite());
+            }
+            let width = self.model.config().num_labels;
+            for (&i, logits) in batch.iter().zip(found.chunks_exact(width)) {
+                all[i].logits = logits.to_vec();
+            }
+        }
+        Ok(all)
+    }
+}
