@@ -9,6 +9,8 @@ pub enum Outcome {
     Done,
     /// Done, and the answer is no: a verification failed, nothing was found.
     No,
+    /// Ended by Ctrl-C.
+    Interrupted,
 }
 
 /// Prints an error and turns the result into an exit code.
@@ -16,6 +18,7 @@ pub fn code(result: anyhow::Result<Outcome>) -> ExitCode {
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::No) => ExitCode::from(1),
+        Ok(Outcome::Interrupted) => ExitCode::from(130),
         // The reader has gone, as with `m2 … | head`: nothing is wrong.
         Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {

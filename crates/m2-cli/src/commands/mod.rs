@@ -1,6 +1,21 @@
 //! One file a command.
 
+mod bench;
+mod cache;
+mod classify;
+mod convert;
+mod embed;
+mod fill;
+mod graph;
+mod info;
+mod init;
+mod inspect;
+mod model;
+mod pull;
+mod search;
+mod text;
 mod verify;
+mod verify_vectors;
 
 use anyhow::bail;
 use m2::Device;
@@ -13,14 +28,72 @@ use crate::{
 /// Runs a command.
 pub fn run(args: Args) -> anyhow::Result<Outcome> {
     match &args.command {
+        Command::Embed(a) => embed::run(&args, a),
+        Command::Search(a) => search::run(&args, a),
+        Command::Fill(a) => fill::run(&args, a),
+        Command::Classify(a) => classify::run(&args, a),
+        Command::Inspect(a) => inspect::run(a),
         Command::Verify(a) => verify::run(&args, a),
+        Command::Init(a) => init::run(&args, a),
+        Command::Convert(a) => convert::run(a),
+        Command::Pull(a) => pull::run(a),
+        Command::Cache(a) => cache::run(a),
+        Command::Graph(a) => graph::run(&args, a),
+        Command::Bench(a) => bench::run(&args, a),
+        Command::Info(a) => info::info(&args, a),
+        Command::Doctor => info::doctor(&args),
+        Command::Completions(a) => text::completions(a),
+        Command::Man(a) => text::man(a),
     }
 }
 
 /// The device that `--device` names.
 fn device(args: &Args, name: &str) -> anyhow::Result<Device> {
     match name {
-        "cpu" => Ok(Device::cpu(args.threads)),
-        other => bail!("unknown device {other}; there is cpu"),
+        "cpu" => Ok(cpu(args)),
+        name => gpu(args, name),
     }
+}
+
+fn cpu(args: &Args) -> Device {
+    Device::cpu_with_memory(args.threads, args.max_memory.unwrap_or(u64::MAX))
+}
+
+/// `gpu`, `gpu:N`, `auto`, or part of an adapter's name.
+#[cfg(feature = "gpu")]
+fn gpu(args: &Args, name: &str) -> anyhow::Result<Device> {
+    use m2_wgpu::{Choice, Options, WgpuBackend};
+
+    let adapter = match name {
+        "auto" => Choice::Best,
+        name => name.parse().unwrap_or_default(),
+    };
+    let options = Options { adapter, ..Options::default() };
+    match pollster::block_on(WgpuBackend::open(&options)) {
+        Ok(gpu) => Ok(Device::Gpu(Box::new(gpu))),
+        Err(_) if name == "auto" => Ok(cpu(args)),
+        Err(e) => Err(e.into()),
+    }
+}
+
+#[cfg(not(feature = "gpu"))]
+fn gpu(args: &Args, name: &str) -> anyhow::Result<Device> {
+    match name {
+        "auto" => Ok(cpu(args)),
+        other => bail!("this m2 was built without the feature `gpu`; --device {other} is unknown"),
+    }
+}
+
+/// The GPUs and software adapters of this machine.
+fn adapters() -> Vec<String> {
+    #[cfg(feature = "gpu")]
+    return pollster::block_on(m2_wgpu::adapters()).iter().map(ToString::to_string).collect();
+    #[cfg(not(feature = "gpu"))]
+    Vec::new()
+}
+
+/// The optional parts that this binary has.
+fn features() -> Vec<&'static str> {
+    let all = [("gpu", cfg!(feature = "gpu")), ("hub", cfg!(feature = "hub"))];
+    all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
 }

@@ -1,0 +1,130 @@
+//! `m2 bench`
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use anyhow::bail;
+use m2::{
+    Device,
+    bench::{Forward, Loaded, Output, Timing},
+    files::{npy::NpyWriter, part::PartOptions},
+};
+use m2_ir::{DType, HostTensor};
+use serde_json::{Value, json};
+
+use crate::{
+    args::{Args, Bench, BenchDType, BenchForward, BenchOutput, BenchWhat},
+    exit::Outcome,
+};
+
+/// Seed of the weights where a configuration is named.
+const SEED: u32 = 0;
+
+pub fn run(args: &Args, a: &Bench) -> anyhow::Result<Outcome> {
+    match &a.what {
+        BenchWhat::Forward(a) => forward(args, a),
+    }
+}
+
+fn forward(args: &Args, a: &BenchForward) -> anyhow::Result<Outcome> {
+    check(a)?;
+    let device = super::device(args, &a.device)?;
+    let loaded = load(args, a)?;
+    let output = match a.output {
+        BenchOutput::Hidden => Output::Hidden,
+        BenchOutput::Pooled => Output::Pooled,
+    };
+    let mut model = Forward::new(&device, &loaded, output)?;
+    let mut results = Vec::new();
+    for &length in &a.lengths {
+        let timing = pollster::block_on(model.time(length, a.batch, a.rounds))?;
+        if let Some(path) = &a.dump {
+            dump(path, &timing.values)?;
+        }
+        let result = as_json(&timing, &device, a.dtype);
+        if !a.json {
+            print(&result)?;
+        }
+        results.push(result);
+    }
+    if a.json {
+        writeln!(io::stdout(), "{}", Value::Array(results))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn check(a: &BenchForward) -> anyhow::Result<()> {
+    if a.lengths.is_empty() || a.lengths.contains(&0) || a.batch == 0 || a.rounds == Some(0) {
+        bail!("lengths, --batch and --rounds begin at 1");
+    }
+    if a.lengths.iter().any(|n| n.checked_mul(a.batch).is_none_or(|tokens| tokens > 1 << 30)) {
+        bail!("a batch of {} texts of these lengths does not fit 32 bits; use fewer", a.batch);
+    }
+    if a.dump.is_some() && a.lengths.len() > 1 {
+        bail!("--dump writes one file, for one length; {} are given", a.lengths.len());
+    }
+    Ok(())
+}
+
+/// The weights of a folder, or seeded ones for the longest length: they do not change how long it
+/// takes.
+fn load(args: &Args, a: &BenchForward) -> anyhow::Result<Loaded> {
+    let longest = a.lengths.iter().copied().max().unwrap_or(1);
+    let config = super::graph::configuration(&a.model, longest)?;
+    if super::graph::is_preset(&a.model) {
+        return Ok(Loaded::fresh(config, SEED, args.threads));
+    }
+    let folder = m2::locate(&a.model, &m2::files::cache::Locations::from_env())?;
+    Ok(Loaded::open(&folder)?)
+}
+
+fn dump(path: &Path, values: &HostTensor) -> anyhow::Result<()> {
+    let width = values.shape().last().copied().unwrap_or(1);
+    let mut file = NpyWriter::create(path, "bench", DType::F32, width, PartOptions::default())?;
+    file.append(&values.to_f32())?;
+    Ok(file.finish()?)
+}
+
+fn as_json(t: &Timing, device: &Device, dtype: BenchDType) -> Value {
+    let (isa, threads) = match device {
+        Device::Cpu(cpu) => (Some(cpu.isa().name()), Some(cpu.threads())),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(_) => (None, None),
+    };
+    json!({
+        "length": t.length,
+        "batch": t.batch,
+        "device": device.to_string(),
+        "dtype": match dtype { BenchDType::F32 => "f32" },
+        "isa": isa,
+        "threads": threads,
+        "rounds": t.seconds.len(),
+        "median_ms": t.median() * 1e3,
+        "min_ms": t.min() * 1e3,
+        "tokens_per_s": t.tokens_per_second(),
+        "gflops": t.gflops(),
+        "peak_gflops": t.peak,
+        "share_of_peak": t.share_of_peak(),
+    })
+}
+
+fn print(r: &Value) -> io::Result<()> {
+    let number = |key: &str| r[key].as_f64().unwrap_or(f64::NAN);
+    let share = match r["share_of_peak"].as_f64() {
+        Some(share) => format!("  {:>3.0} % of peak", 100.0 * share),
+        None => String::new(),
+    };
+    writeln!(
+        io::stdout(),
+        "{:>6} tokens x {}  median {:>9.2} ms  min {:>9.2} ms  {:>9.0} tokens/s  {:>7.1} GFLOP/s\
+         {share}",
+        r["length"],
+        r["batch"],
+        number("median_ms"),
+        number("min_ms"),
+        number("tokens_per_s"),
+        number("gflops"),
+    )
+}
