@@ -24,7 +24,7 @@ fn add(c: &mut Case, a: NodeId, b: NodeId) -> NodeId {
 fn product(c: &mut Case, n: usize, x: NodeId) -> NodeId {
     let k = c.g.node(x).ty.width().unwrap();
     let width = 2 * c.random.within(1, 8);
-    let mut y = match c.random.one_in(3) && k % 2 == 0 && width % 2 == 0 {
+    let mut y = match c.random.one_in(3) && k.is_multiple_of(2) {
         true => {
             let w = c.weight(&format!("w{n}"), &[2, width / 2, k / 2], 0.7);
             c.g.named("blocks", BlockDiagMatMul::default(), &[x, w]).unwrap()

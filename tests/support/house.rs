@@ -20,7 +20,8 @@ pub fn files(dir: &Path, out: &mut Vec<PathBuf>) {
         let name = super::golden::name(&path);
         if path.is_dir() {
             let built = name.starts_with("target") || name == "node_modules" || name == "pkg";
-            if !built && !(name.starts_with('.') && name != ".ci") {
+            let hidden = name.starts_with('.') && name != ".ci";
+            if !(built || hidden) {
                 files(&path, out);
             }
         } else {
