@@ -104,11 +104,17 @@ impl NewFolder<'_> {
             let bytes = fs::read(from).map_err(|e| FileError::io("read", from, e))?;
             atomic::write(&to, |out| out.write_all(&bytes))?;
         }
-        let tokenizer = ["tokenizer.json", "vocab.txt"].iter().any(|f| folder.join(f).exists());
-        if !tokenizer && self.config.vocab_size >= BERT_BASE_UNCASED_VOCAB.lines().count() {
-            atomic::write(&folder.join("vocab.txt"), |out| {
-                out.write_all(BERT_BASE_UNCASED_VOCAB.as_bytes())
-            })?;
+        let copied = |name: &str| self.copies.iter().any(|c| c.ends_with(name));
+        let vocabulary = folder.join("vocab.txt");
+        if !copied("tokenizer.json") && !copied("vocab.txt") {
+            if self.config.vocab_size >= BERT_BASE_UNCASED_VOCAB.lines().count() {
+                atomic::write(&vocabulary, |out| {
+                    out.write_all(BERT_BASE_UNCASED_VOCAB.as_bytes())
+                })?;
+            } else if vocabulary.exists() {
+                fs::remove_file(&vocabulary)
+                    .map_err(|e| FileError::io("replace", &vocabulary, e))?;
+            }
         }
         let config = self.config.to_json();
         atomic::write(&folder.join("config.json"), |out| out.write_all(config.as_bytes()))?;
