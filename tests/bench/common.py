@@ -43,11 +43,11 @@ def parse(parser):
     return args
 
 
-def call(args, *command, **more):
+def call(args, *command, allow=(0,)):
     """Standard output of an m2 command; stops with its message when it fails."""
     line = [str(args.m2), "--threads", str(args.threads), *map(str, command)]
-    done = subprocess.run(line, capture_output=True, text=True, **more)
-    if done.returncode:
+    done = subprocess.run(line, capture_output=True, text=True)
+    if done.returncode not in allow:
         sys.exit(f"{' '.join(line)}\nexit code {done.returncode}: {done.stderr.strip()}\n{done.stdout.strip()}")
     return done.stdout
 
