@@ -188,7 +188,7 @@ fn collapse(sections: Vec<Section>) -> Vec<Section> {
             }
         }
         previous.layers = Some(Range { start: a.start, end: b.end });
-        let prefix = previous.title.rsplit_once("layer").map_or("", |(prefix, _)| prefix);
+        let prefix = previous.title.split_once("layer").map_or("", |(prefix, _)| prefix);
         previous.title = format!(
             "{prefix}layers {} to {}, {} alike: layer {}",
             a.start,
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn layers_that_are_alike_are_drawn_once() {
         let (four, five) = (graph(&layers(4)), graph(&layers(5)));
-        assert!(four.contains("layers 1 to 3, 3 alike"), "{four}");
+        assert!(four.contains(">layers 1 to 3, 3 alike: layer 1<"), "{four}");
         // The first reads an input instead of a layer.
         assert_eq!(four.matches("class=\"card\"").count(), 4);
         assert_eq!(five.matches("class=\"card\"").count(), 4);

@@ -1,6 +1,6 @@
 //! Which GPU: listing, choosing, opening.
 
-use std::{convert::Infallible, str::FromStr};
+use std::{convert::Infallible, fmt, str::FromStr};
 
 use crate::{Error, gpu::Gpu};
 
@@ -84,6 +84,24 @@ impl Adapter {
             driver: format!("{} {}", info.driver, info.driver_info).trim().into(),
             class,
         }
+    }
+}
+
+impl fmt::Display for Adapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let class = match self.class {
+            Class::Discrete => "discrete",
+            Class::Integrated => "integrated",
+            Class::Virtual => "virtual",
+            Class::Other => "unknown kind",
+            Class::Software => "software",
+        };
+        let name = if self.name.is_empty() { "unnamed adapter" } else { &self.name };
+        write!(f, "{name} ({}, {class}", self.api)?;
+        if !self.driver.is_empty() {
+            write!(f, ", {}", self.driver)?;
+        }
+        f.write_str(")")
     }
 }
 

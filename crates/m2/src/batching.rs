@@ -11,6 +11,9 @@ pub(crate) struct Bounds {
     pub by_class: bool,
 }
 
+/// In classes up to this one a batch of its own costs a short row more than the class does.
+const SMALL_CLASS: usize = 64;
+
 /// Groups texts of the given lengths, longest first, so that rows of a batch are alike.
 ///
 /// A new batch begins where a row would be shorter than a quarter of the class of the longest.
@@ -24,7 +27,7 @@ pub(crate) fn group(lengths: &[usize], bounds: Bounds) -> Vec<Vec<usize>> {
         let fits = batches.last().is_some_and(|batch| {
             batch.len() < bounds.rows
                 && tokens + length <= bounds.tokens
-                && !(bounds.by_class && 4 * lengths[i] < class)
+                && !(bounds.by_class && class > SMALL_CLASS && 4 * lengths[i] < class)
         });
         match batches.last_mut() {
             Some(batch) if fits => {
@@ -56,11 +59,12 @@ mod tests {
             let tokens: usize = batch.iter().map(|&i| lengths[i].next_multiple_of(4)).sum();
             assert!(batch.len() <= 32 && tokens <= 2048);
             let class = lengths[batch[0]].next_power_of_two();
-            assert!(batch.iter().all(|&i| 4 * lengths[i] >= class));
+            assert!(class <= SMALL_CLASS || batch.iter().all(|&i| 4 * lengths[i] >= class));
         }
         let mixed = Bounds { by_class: false, ..bounds };
         assert_eq!(group(&[1000, 1, 10], mixed), [[0, 2, 1]]);
-        assert_eq!(group(&[1000, 1, 10], bounds), [vec![0], vec![2, 1]]);
+        assert_eq!(group(&[1000, 1, 60], bounds), [vec![0], vec![2, 1]]);
+        assert_eq!(group(&[1000, 1, 70], bounds), [[0], [2], [1]]);
     }
 
     #[test]

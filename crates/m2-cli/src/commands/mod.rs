@@ -17,7 +17,6 @@ mod text;
 mod verify;
 mod verify_vectors;
 
-use anyhow::bail;
 use m2::Device;
 
 use crate::{
@@ -62,25 +61,20 @@ fn cpu(args: &Args) -> Device {
 /// `gpu`, `gpu:N`, `auto`, or part of an adapter's name.
 #[cfg(feature = "gpu")]
 fn gpu(args: &Args, name: &str) -> anyhow::Result<Device> {
-    use m2_wgpu::{Choice, Options, WgpuBackend};
-
-    let adapter = match name {
-        "auto" => Choice::Best,
-        name => name.parse().unwrap_or_default(),
-    };
-    let options = Options { adapter, ..Options::default() };
-    match pollster::block_on(WgpuBackend::open(&options)) {
-        Ok(gpu) => Ok(Device::Gpu(Box::new(gpu))),
-        Err(_) if name == "auto" => Ok(cpu(args)),
-        Err(e) => Err(e.into()),
+    // `auto` never takes a software adapter: the CPU's own engine is faster.
+    let is_software = |a: &m2_wgpu::Adapter| a.class == m2_wgpu::Class::Software;
+    if name == "auto" && pollster::block_on(m2_wgpu::adapters()).iter().all(is_software) {
+        return Ok(cpu(args));
     }
+    let name = if name == "auto" { "gpu" } else { name };
+    Ok(pollster::block_on(Device::gpu(name))?)
 }
 
 #[cfg(not(feature = "gpu"))]
 fn gpu(args: &Args, name: &str) -> anyhow::Result<Device> {
     match name {
         "auto" => Ok(cpu(args)),
-        other => bail!("this m2 was built without the feature `gpu`; --device {other} is unknown"),
+        other => anyhow::bail!("this m2 was built without the feature `gpu`; --device {other} is unknown"),
     }
 }
 

@@ -101,7 +101,11 @@ fn erf_error_is_below_the_bound() {
                 if x.abs() > 1e-3 {
                     // 5e-7 of erf itself, and what rounding 1 + erf and the product leaves.
                     let found = 2.0 * f64::from(*y) / f64::from(*x) - 1.0;
-                    assert!((found - erf).abs() < 5e-7 + 2e-7, "{}: erf({x}/√2) {found}", isa.name());
+                    assert!(
+                        (found - erf).abs() < 5e-7 + 2e-7,
+                        "{}: erf({x}/√2) {found}",
+                        isa.name()
+                    );
                 }
             }
         }
