@@ -1,6 +1,7 @@
 //! All tests that look at M2 from outside its crates.
 
 mod bad_input;
+mod cli;
 mod dependencies;
 mod golden_layers;
 mod golden_models;

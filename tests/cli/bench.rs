@@ -1,0 +1,49 @@
+//! `m2 bench forward`: what is timed is what is computed.
+
+use m2::{Device, Model, OpenOptions, files::npy};
+use m2_ir::{Batch, Text};
+
+use super::{run, small_model, text};
+
+#[test]
+fn dumped_values_are_the_models_own_on_the_ids_of_the_help() {
+    let (dir, model) = small_model("5");
+    let dump = dir.path().join("hidden.npy");
+    let bench = ["bench", "forward", "--json", "--rounds", "2", "--model", text(&model)];
+    let sizes = ["--lengths", "7", "--batch", "2", "--dump", text(&dump)];
+    let found = run(&[&bench[..], &sizes].concat()).done().json();
+    let row = &found[0];
+    assert_eq!((&row["length"], &row["batch"], &row["rounds"]), (&7.into(), &2.into(), &2.into()));
+    for key in ["median_ms", "min_ms", "tokens_per_s", "gflops", "share_of_peak"] {
+        assert!(row[key].as_f64().is_some_and(|v| v > 0.0), "{key}: {row}");
+    }
+    assert!(row["isa"].is_string() && row["device"] == "cpu" && row["dtype"] == "f32");
+
+    let ids: Vec<u32> = (0..7).map(|i| 1000 + 7 * i).collect();
+    let rows = vec![Text { ids: &ids, token_types: None, valid: 7 }; 1];
+    let mut model = Model::open(&model, Device::cpu(1), OpenOptions::default()).unwrap();
+    let batch = Batch::from_texts(&rows).unwrap();
+    let hidden = pollster::block_on(model.run(&batch, &["encoder"])).unwrap().remove(0);
+    let expected = hidden.to_f32()[..7 * 16].repeat(2);
+    let values = npy::read(&dump).unwrap();
+    assert_eq!(values.shape(), [14, 16]);
+    let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-5;
+    assert!(values.to_f32().iter().zip(&expected).all(close));
+}
+
+#[test]
+fn lengths_are_timed_one_by_one_and_bad_ones_refused() {
+    let (dir, model) = small_model("5");
+    let bench = |args: &[&str]| {
+        run(&[&["bench", "forward", "--rounds", "1", "--model", text(&model)], args].concat())
+    };
+    let both = bench(&["--lengths", "16,100", "--output", "pooled", "--json"]).done().json();
+    let lengths: Vec<_> = both.as_array().unwrap().iter().map(|r| r["length"].clone()).collect();
+    assert_eq!(lengths, [16, 100]);
+    assert!(bench(&[]).done().out.contains("tokens/s"));
+    bench(&["--lengths", "0"]).refused(&["1"]);
+    bench(&["--lengths", "129"]).refused(&["128", "129"]);
+    bench(&["--batch", "0"]).refused(&["--batch"]);
+    let dump = dir.path().join("x.npy");
+    bench(&["--lengths", "8,16", "--dump", text(&dump)]).refused(&["--dump"]);
+}
