@@ -65,7 +65,9 @@ mod tests {
         let expected = m2_nn::init::init(&config, Heads::ALL, 9);
         for threads in [1, 3, 64] {
             let count = AtomicU64::new(0);
-            let add = |n| drop(count.fetch_add(n, Ordering::Relaxed));
+            let add = |n| {
+                count.fetch_add(n, Ordering::Relaxed);
+            };
             let found = weights(&config, Heads::ALL, 9, threads, &add);
             assert!(found.keys().eq(expected.keys()));
             assert!(found.values().zip(expected.values()).all(|(a, b)| a.bytes() == b.bytes()));
