@@ -34,6 +34,24 @@ fn golden_models_in_f32() {
     }
 }
 
+/// On the GPU, or software adapter, that the environment selects.
+#[test]
+fn golden_models_on_the_gpu() {
+    let device = match block_on(Device::gpu("gpu")) {
+        Ok(device) => device,
+        Err(e) => {
+            assert!(std::env::var_os("M2_REQUIRE_GPU").is_none(), "{e}");
+            println!("skipped: {e}");
+            return;
+        }
+    };
+    for folder in tree().folders(&MODELS) {
+        let golden = Golden::open(&folder).unwrap();
+        let report = block_on(golden.verify(Arithmetic::F32(&device), &[])).unwrap();
+        passes(&folder, &device.to_string(), &report);
+    }
+}
+
 #[test]
 fn golden_models_in_f64() {
     let folders = tree().folders(&MODELS);

@@ -54,7 +54,7 @@ def measure(args, worker, folder, length):
     records = []
 
     def ours():
-        run = ["--lengths", length, "--batch", 1, "--runs", runs, "--json"]
+        run = ["--lengths", length, "--batch", 1, "--rounds", runs, "--json"]
         records.extend(json.loads(call(args, "bench", "forward", "--model", folder, *run)))
         return records[-1]["median_ms"]
 

@@ -50,7 +50,7 @@ def port(folder, text):
 def main():
     parser = options(__doc__)
     parser.add_argument("--tokens", type=int, default=32768, help="tokens (default 32768)")
-    parser.add_argument("--runs", type=int, default=3, help="runs (default 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="runs (default 3)")
     parser.add_argument("--torch", action="store_true", help="compare the vector with PyTorch's")
     args = parse(parser)
     folder = seeded(args, "m2-bert-80m-32k")

@@ -36,6 +36,8 @@ pub enum Command {
     Graph(Graph),
     Bench(Bench),
     Info(Info),
+    /// Check that this machine computes right: the CPU's kernels and each GPU.
+    #[command(after_help = "Examples:\n  m2 doctor\n  m2 doctor --threads 1")]
     Doctor,
     Completions(Completions),
     Man(Man),

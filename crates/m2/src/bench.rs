@@ -67,7 +67,7 @@ impl Loaded {
         let tensors = Safetensors::open(folder)?.load_all(&LoadOptions::default())?;
         let weights = Checkpoint::new(tensors)
             .and_then(|c| c.load(&config, m2_nn::LoadOptions::default()))
-            .map_err(|source| Error::Checkpoint { file: folder.display().to_string(), source })?;
+            .map_err(|e| Error::checkpoint(folder.display().to_string(), e))?;
         Ok(Loaded { tensors: weights.tensors, config: weights.config, heads: weights.heads })
     }
 }

@@ -23,7 +23,7 @@ pub enum Error {
         /// The file.
         file: String,
         /// What is wrong with it.
-        source: m2_nn::CheckpointError,
+        source: Box<m2_nn::CheckpointError>,
     },
     /// A graph or plan cannot be built.
     #[error(transparent)]
@@ -95,4 +95,10 @@ pub enum Error {
     /// A golden folder cannot be used.
     #[error("{0}")]
     Golden(String),
+}
+
+impl Error {
+    pub(crate) fn checkpoint(file: String, source: m2_nn::CheckpointError) -> Self {
+        Error::Checkpoint { file, source: Box::new(source) }
+    }
 }

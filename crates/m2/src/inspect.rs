@@ -72,7 +72,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, Error> {
     let beside = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
     let has_config = beside.join("config.json").is_file();
     let config = if has_config { Some(read_config(beside)?) } else { None };
-    let wrong = |source| Error::Checkpoint { file: file.clone(), source };
+    let wrong = |e| Error::checkpoint(file.clone(), e);
     let mut checkpoint = Checkpoint::new(tensors.clone()).map_err(wrong)?;
     let mut warnings = Vec::new();
     if !checkpoint.tensors().contains_key("bert.embeddings.word_embeddings.weight")

@@ -264,7 +264,7 @@ impl Model {
             tensors
                 .iter()
                 .try_for_each(|(name, t)| m2_nn::checkpoint::check_finite(name, t))
-                .map_err(|source| Error::Checkpoint { file: self.name.clone(), source })
+                .map_err(|e| Error::checkpoint(self.name.clone(), e))
         });
         found.err().unwrap_or_else(|| {
             self.error("the result is not finite although its weights are: they are too large")

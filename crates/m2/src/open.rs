@@ -101,7 +101,7 @@ fn read_weights(
     let strict = m2_nn::LoadOptions { strict: options.strict };
     Checkpoint::new(tensors)
         .and_then(|checkpoint| checkpoint.load(config, strict))
-        .map_err(|source| Error::Checkpoint { file: folder.display().to_string(), source })
+        .map_err(|e| Error::checkpoint(folder.display().to_string(), e))
 }
 
 /// The tokenizer of a folder, if it has one.
@@ -109,7 +109,8 @@ fn read_weights(
 /// # Errors
 /// When a file is there and cannot be used.
 pub fn read_tokenizer(folder: &Path) -> Result<Option<Tokenizer>, Error> {
-    let make: [(&str, fn(&str) -> Result<Tokenizer, m2_data::TokenizerError>); 2] = [
+    type Make = fn(&str) -> Result<Tokenizer, m2_data::TokenizerError>;
+    let make: [(&str, Make); 2] = [
         ("tokenizer.json", |text| Tokenizer::from_json(text.as_bytes())),
         ("vocab.txt", Tokenizer::from_vocab),
     ];
