@@ -1,9 +1,11 @@
 //! The repository as files and packages, for the tests of its own rules.
 
 use std::{
+    env::consts::EXE_SUFFIX,
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::Once,
 };
 
 use serde_json::Value;
@@ -54,24 +56,36 @@ pub fn metadata() -> Value {
 }
 
 /// Path of the command `m2`, built if it is not there.
-///
-/// It lies two folders above this test binary, in the profile's own folder.
 pub fn m2() -> PathBuf {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| build(&["-p", "m2-cli"]));
+    profile().join(format!("m2{EXE_SUFFIX}"))
+}
+
+/// Path of a program of `examples/`, built if it is not there.
+pub fn example(name: &str) -> PathBuf {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| build(&["-p", "m2-examples", "--examples"]));
+    profile().join("examples").join(format!("{name}{EXE_SUFFIX}"))
+}
+
+/// The profile's folder of build outputs, in a sub-folder of which this test binary lies.
+fn profile() -> PathBuf {
     let mut dir = std::env::current_exe().unwrap();
     dir.pop();
     if dir.ends_with("deps") {
         dir.pop();
     }
-    let path = dir.join(format!("m2{}", std::env::consts::EXE_SUFFIX));
-    static BUILT: std::sync::Once = std::sync::Once::new();
-    BUILT.call_once(|| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "-p", "m2-cli"]).current_dir(root());
-        if dir.ends_with("release") {
-            cargo.arg("--release");
-        }
-        cargo.arg("--target-dir").arg(dir.parent().unwrap());
-        assert!(cargo.status().unwrap().success(), "m2-cli does not build");
-    });
-    path
+    dir
+}
+
+fn build(what: &[&str]) {
+    let dir = profile();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet"]).args(what).current_dir(root());
+    if dir.ends_with("release") {
+        cargo.arg("--release");
+    }
+    cargo.arg("--target-dir").arg(dir.parent().unwrap());
+    assert!(cargo.status().unwrap().success(), "{what:?} does not build");
 }
