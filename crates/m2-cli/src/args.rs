@@ -36,7 +36,7 @@ pub enum Command {
     Graph(Graph),
     Bench(Bench),
     Info(Info),
-    /// Check that this machine computes right: the CPU's kernels and each GPU.
+    /// Show what a report of a fault needs: this machine, its settings, and a self-test of the CPU.
     #[command(after_help = "Examples:\n  m2 doctor\n  m2 doctor --threads 1")]
     Doctor,
     Completions(Completions),
