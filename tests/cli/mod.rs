@@ -2,10 +2,14 @@
 
 mod bench;
 mod convert;
+mod embed;
 mod examples;
+mod fill;
 mod graph;
+mod help;
 mod init;
 mod inspect;
+mod search;
 mod vectors;
 
 use std::{
