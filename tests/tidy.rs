@@ -56,6 +56,42 @@ fn ops_have_siblings() {
     for op in ops_of(&root.join("crates/m2-cpu/src/ops")) {
         assert!(ops.contains(&op), "crates/m2-cpu/src/ops/{op}.rs is no op of m2-ir");
     }
+    for op in &ops {
+        let file = root.join("crates/m2-wgpu/src/ops").join(format!("{op}.rs"));
+        assert!(file.exists(), "no {}", file.display());
+        let own = root.join("shaders").join(op).is_dir();
+        let shares = SHARED_KERNELS.contains(&op.as_str());
+        assert!(
+            own != shares,
+            "shaders/{op}: expected {}",
+            if shares { "none" } else { "kernels" }
+        );
+    }
+    for op in ops_of(&root.join("crates/m2-wgpu/src/ops")) {
+        let known = ops.contains(&op) || SHARING_OPS.contains(&op.as_str());
+        assert!(known, "crates/m2-wgpu/src/ops/{op}.rs is no op of m2-ir");
+    }
+    for entry in fs::read_dir(root.join("shaders")).unwrap() {
+        let path = entry.unwrap().path();
+        let kernels =
+            path.is_dir() && fs::read_dir(&path).unwrap().any(|f| is_wgsl(&f.unwrap().path()));
+        let folder = name(&path);
+        let known =
+            ops.contains(&folder) || SHARING_OPS.contains(&folder.as_str()) || folder == "prelude";
+        assert!(!kernels || known, "shaders/{folder} belongs to no op");
+    }
+}
+
+/// Ops that run kernels of others: products those of `matmul`, moves those of `copy`; the text of an
+/// elementwise kernel is written from its expression, and a reshape runs none.
+const SHARED_KERNELS: [&str; 8] =
+    ["block_diag_matmul", "concat", "elementwise", "monarch", "pad", "permute", "reshape", "slice"];
+
+/// What several ops of m2-wgpu share: moves, products, Fourier transforms.
+const SHARING_OPS: [&str; 3] = ["copy", "product", "transform"];
+
+fn is_wgsl(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "wgsl")
 }
 
 fn bytes_below(dir: &Path) -> u64 {
