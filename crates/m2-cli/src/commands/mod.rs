@@ -74,7 +74,9 @@ fn gpu(args: &Args, name: &str) -> anyhow::Result<Device> {
 fn gpu(args: &Args, name: &str) -> anyhow::Result<Device> {
     match name {
         "auto" => Ok(cpu(args)),
-        other => anyhow::bail!("this m2 was built without the feature `gpu`; --device {other} is unknown"),
+        other => anyhow::bail!(
+            "this m2 was built without the feature `gpu`; --device {other} is unknown"
+        ),
     }
 }
 
