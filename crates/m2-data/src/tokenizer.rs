@@ -1,7 +1,7 @@
 //! Text to ids and back.
 //!
 //! Truncation and padding never happen here, whatever a `tokenizer.json` asks for: they are a
-//! model's business ([`crate::fit`]).
+//! model's business ([`crate::fit()`]).
 
 use std::ops::Range;
 
@@ -176,7 +176,7 @@ impl Tokenizer {
         self.special
     }
 
-    /// Number of special tokens after a text: those that a cut should keep ([`crate::fit`]).
+    /// Number of special tokens after a text: those that a cut should keep ([`crate::fit()`]).
     pub fn tail(&self) -> usize {
         self.single.after.len()
     }

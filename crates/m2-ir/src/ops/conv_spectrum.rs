@@ -26,7 +26,7 @@ pub struct ConvSpectrum {
 }
 
 impl ConvSpectrum {
-    /// Operands of one convolution: k, [k_rev], D.
+    /// Operands of one convolution: k, `[k_rev]`, D.
     pub fn operands(&self) -> usize {
         2 + usize::from(self.reverse.is_some())
     }

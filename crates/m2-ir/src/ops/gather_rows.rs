@@ -6,7 +6,7 @@ use crate::{Dim, Locality, Rule, Sizes, Type};
 /// Which tokens are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Which {
-    /// The first token of each row ([CLS]): R results.
+    /// The first token of each row (`[CLS]`): R results.
     First,
     /// The asked positions, given with the batch as absolute token indices: Q results.
     Asked,

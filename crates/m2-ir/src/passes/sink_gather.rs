@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Moves `gather_rows` up through token-local ops whose result nothing else reads: where only
-/// [CLS] is asked for, the last layer's output projection and MLP run on R rows instead of T.
+/// `[CLS]` is asked for, the last layer's output projection and MLP run on R rows instead of T.
 ///
 /// # Errors
 /// When a moved op does not accept its operands.
