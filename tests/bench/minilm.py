@@ -82,6 +82,7 @@ def candle():
 def example(args):
     """Our side of the speed table."""
     line = ["cargo", "build", "--release", "--quiet", "-p", "m2", "--example", "time_embed"]
+    line += ["--target-dir", str(args.m2.parent.parent)]
     subprocess.run(line, cwd=ROOT, check=True)
     return args.m2.parent / "examples/time_embed"
 

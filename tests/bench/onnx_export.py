@@ -23,9 +23,10 @@ class Encoder(torch.nn.Module):
 
 def main(folder, out):
     batch, length = torch.export.Dim("batch"), torch.export.Dim("length", max=512)
-    ids = torch.ones(2, 17, dtype=torch.int64)
+    # Two tensors: the exporter takes one tensor given twice for one input.
+    ids, mask = torch.full((2, 17), 2000), torch.ones(2, 17, dtype=torch.int64)
     torch.onnx.export(
-        Encoder(folder).eval(), (ids, ids), out,
+        Encoder(folder).eval(), (ids, mask), out,
         input_names=["input_ids", "attention_mask"], output_names=["vectors"],
         dynamic_shapes=({0: batch, 1: length},) * 2, dynamo=True, external_data=False, verbose=False,
     )
