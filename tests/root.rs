@@ -12,4 +12,3 @@ mod ops;
 mod passes;
 mod shapes;
 mod support;
-mod tidy;

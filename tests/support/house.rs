@@ -1,8 +1,7 @@
-//! The repository as files and packages, for the tests of its own rules.
+//! The workspace's packages, and the programs that it builds.
 
 use std::{
     env::consts::EXE_SUFFIX,
-    fs,
     path::{Path, PathBuf},
     process::Command,
     sync::Once,
@@ -13,35 +12,6 @@ use serde_json::Value;
 /// The repository's root.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
-}
-
-/// All files below a folder, build outputs and hidden folders left out.
-pub fn files(dir: &Path, out: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display())) {
-        let path = entry.unwrap().path();
-        let name = super::golden::name(&path);
-        if path.is_dir() {
-            let built = name.starts_with("target") || name == "node_modules" || name == "pkg";
-            let hidden = name.starts_with('.') && name != ".ci";
-            if !(built || hidden) {
-                files(&path, out);
-            }
-        } else {
-            out.push(path);
-        }
-    }
-}
-
-/// Source files of the repository with the given ending.
-pub fn sources(ending: &str) -> Vec<PathBuf> {
-    let mut all = Vec::new();
-    let tops = ["crates", "shaders", "tests", "examples"].map(|top| root().join(top));
-    for top in tops.iter().filter(|top| top.exists()) {
-        files(top, &mut all);
-    }
-    all.retain(|p| p.extension().is_some_and(|e| e == ending));
-    all.sort();
-    all
 }
 
 /// `cargo metadata` of the workspace with all features.

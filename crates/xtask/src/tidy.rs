@@ -132,22 +132,43 @@ fn top_level(files: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Where else an op has a file of its name.
+/// Where an op of the IR has a file of its name.
+const OPS: &str = "crates/m2-ir/src/ops";
 const SIBLINGS: &[&str] = &["crates/m2-cpu/src/ops", "crates/m2-wgpu/src/ops", "tests/ops"];
-/// Part of products, not an op.
-const PARTS: &[&str] = &["epilogue"];
+/// Files beside the ops' own: the list of them, the end of products, the comparison of tests.
+const PARTS: &[&str] = &["mod", "epilogue", "check"];
+/// What several ops of `m2-wgpu` share: moves, products, Fourier transforms.
+const SHARED: &[&str] = &["copy", "product", "transform"];
 /// A view: the CPU moves nothing.
 const VIEWS: &[&str] = &["crates/m2-cpu/src/ops/reshape.rs"];
 
-/// An op of the IR has a file of its name in each backend and among the tests.
+/// An op has a file of its name in each backend and among the tests, and nothing else has one there.
 fn siblings(files: &[String]) -> Vec<String> {
-    let ops =
-        files.iter().filter_map(|f| f.strip_prefix("crates/m2-ir/src/ops/")?.strip_suffix(".rs"));
-    ops.filter(|op| *op != "mod" && !PARTS.contains(op))
-        .flat_map(|op| SIBLINGS.iter().map(move |folder| format!("{folder}/{op}.rs")))
-        .filter(|file| !VIEWS.contains(&file.as_str()) && !files.contains(file))
-        .map(|file| format!("{file} is missing: every op has it"))
-        .collect()
+    let rust = |folder: &str| -> BTreeSet<&str> {
+        let names = files.iter().filter_map(|f| f.strip_prefix(folder)?.strip_prefix('/'));
+        names.filter_map(|f| f.strip_suffix(".rs")).filter(|op| !PARTS.contains(op)).collect()
+    };
+    let ops = rust(OPS);
+    let mut complaints = Vec::new();
+    for folder in SIBLINGS {
+        let found = rust(folder);
+        let missing = ops.difference(&found).map(|op| format!("{folder}/{op}.rs"));
+        complaints.extend(
+            missing
+                .filter(|file| !VIEWS.contains(&file.as_str()))
+                .map(|file| format!("{file} is missing: every op has it")),
+        );
+        let others = found.difference(&ops).filter(|name| !SHARED.contains(name));
+        complaints.extend(others.map(|name| format!("{folder}/{name}.rs is no op of m2-ir")));
+    }
+    let kernels = files.iter().filter_map(|f| f.strip_prefix("shaders/")?.split_once('/'));
+    let folders: BTreeSet<&str> =
+        kernels.filter(|(_, f)| f.ends_with(".wgsl")).map(|(folder, _)| folder).collect();
+    let others = folders
+        .iter()
+        .filter(|name| !ops.contains(*name) && !SHARED.contains(name) && **name != "prelude");
+    complaints.extend(others.map(|name| format!("shaders/{name} belongs to no op")));
+    complaints
 }
 
 /// Prints the lines per file, and what grew longer than a reader is grateful for.
@@ -224,6 +245,9 @@ mod tests {
         assert_eq!(top_level(&["notes.txt".into(), "README.md".into()]).len(), 1);
         let one = ["crates/m2-ir/src/ops/dft.rs".into()];
         assert_eq!(siblings(&one).len(), SIBLINGS.len());
+        for file in ["tests/ops/dft.rs", "crates/m2-cpu/src/ops/dft.rs", "shaders/dft/dft.wgsl"] {
+            assert_eq!(siblings(&[file.into()]).len(), 1, "{file}");
+        }
     }
 
     #[test]
