@@ -6,6 +6,7 @@ use m2_ir::{DType, HostTensor};
 
 use crate::{
     config::{Architecture, ConfigError, ModelConfig},
+    finite::first_non_finite,
     params::{Heads, Init, Kind, ParamSpec, parameters},
     tables,
 };
@@ -295,29 +296,13 @@ impl Weights {
 /// # Errors
 /// Names the tensor and its first element that is not.
 pub fn check_finite(name: &str, tensor: &HostTensor) -> Result<(), CheckpointError> {
-    let bytes = tensor.bytes();
-    // An exponent of all ones is NaN or infinity; no branch per element, so that it vectorises.
-    let finite = match tensor.dtype() {
-        DType::F32 => all_finite::<4>(bytes, |b| u32::from_le_bytes(b) & 0x7f80_0000 < 0x7f80_0000),
-        DType::F16 => all_finite::<2>(bytes, |b| u16::from_le_bytes(b) & 0x7c00 < 0x7c00),
-        DType::BF16 => all_finite::<2>(bytes, |b| u16::from_le_bytes(b) & 0x7f80 < 0x7f80),
-        DType::F64 => all_finite::<8>(bytes, |b| f64::from_le_bytes(b).is_finite()),
-        _ => true,
-    };
-    if finite {
-        return Ok(());
+    match first_non_finite(tensor.dtype(), tensor.bytes()) {
+        None => Ok(()),
+        Some(index) => {
+            let found = tensor.to_f64()[index];
+            Err(CheckpointError::NotFinite { name: name.to_owned(), index, found })
+        }
     }
-    let values = tensor.to_f64();
-    let at = values.iter().position(|v| !v.is_finite()).unwrap_or_default();
-    Err(CheckpointError::NotFinite { name: name.to_owned(), index: at, found: values[at] })
-}
-
-fn all_finite<const N: usize>(bytes: &[u8], finite: impl Fn([u8; N]) -> bool) -> bool {
-    bytes
-        .as_chunks::<N>()
-        .0
-        .chunks(4096)
-        .all(|block| block.iter().fold(true, |all, b| all & finite(*b)))
 }
 
 /// A file's name for a tensor without what trainers put before it; `None` for `position_ids`.

@@ -8,6 +8,7 @@ mod testing;
 pub mod blocks;
 pub mod checkpoint;
 pub mod config;
+pub mod finite;
 pub mod infer;
 pub mod init;
 pub mod models;

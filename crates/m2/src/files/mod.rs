@@ -13,7 +13,6 @@
 
 mod bytes;
 mod error;
-mod finite;
 pub mod safetensors;
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -40,4 +39,3 @@ mod read;
 pub mod torch;
 
 pub use error::FileError;
-pub use finite::first_non_finite;

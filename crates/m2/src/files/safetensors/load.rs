@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use m2_ir::HostTensor;
+use m2_nn::finite::first_non_finite;
 
 use super::{Safetensors, Shard, Source, TensorInfo};
 use crate::files::{
     FileError,
     bytes::SharedRange,
     error::{DAMAGED, clip},
-    finite::first_non_finite_bytes,
 };
 
 /// Tensors by name.
@@ -199,7 +199,7 @@ impl Shard {
     /// Refuses NaN and infinity in `bytes`, which begin at byte `start` of tensor `t`.
     fn check(&self, t: &TensorInfo, start: usize, bytes: &[u8]) -> Result<(), FileError> {
         let Some(dtype) = t.dtype else { return Ok(()) };
-        let Some(index) = first_non_finite_bytes(dtype, bytes) else { return Ok(()) };
+        let Some(index) = first_non_finite(dtype, bytes) else { return Ok(()) };
         let size = dtype.size();
         let element = bytes[index * size..(index + 1) * size].to_vec();
         let value = HostTensor::new(dtype, vec![1], Arc::new(element))

@@ -1,17 +1,13 @@
 //! The search for NaN and infinity in weights.
 
-use m2_ir::{DType, HostTensor};
+use m2_ir::DType;
 
 /// Elements looked at before the loop may stop: long enough to vectorise, short enough to stop soon.
 const BLOCK: usize = 1024;
 
-/// Flat index of the first element of `tensor` that is NaN or infinite; `None` for integers.
-pub fn first_non_finite(tensor: &HostTensor) -> Option<usize> {
-    first_non_finite_bytes(tensor.dtype(), tensor.bytes())
-}
-
-/// The same for little-endian bytes that hold elements of `dtype`.
-pub(crate) fn first_non_finite_bytes(dtype: DType, bytes: &[u8]) -> Option<usize> {
+/// Index of the first element that is NaN or infinite among little-endian bytes that hold elements of
+/// `dtype`; `None` for integers.
+pub fn first_non_finite(dtype: DType, bytes: &[u8]) -> Option<usize> {
     // An exponent of all ones means NaN or infinity in every IEEE format.
     match dtype {
         DType::F32 => find(bytes, |w| u32::from_le_bytes(w) & 0x7f80_0000 == 0x7f80_0000),
@@ -33,8 +29,15 @@ fn find<const N: usize>(bytes: &[u8], bad: impl Fn([u8; N]) -> bool) -> Option<u
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::Arc;
+
+    use m2_ir::HostTensor;
+
+    use super::*;
+
+    fn first(tensor: &HostTensor) -> Option<usize> {
+        first_non_finite(tensor.dtype(), tensor.bytes())
+    }
 
     #[test]
     fn finds_the_first_and_only_the_bad() {
@@ -43,14 +46,14 @@ mod tests {
             let mut v = vec![f32::MAX; 7001];
             v[at] = *bad;
             v[at + 7] = f32::NAN;
-            assert_eq!(first_non_finite(&HostTensor::from_f32(&[7001], &v)), Some(at));
+            assert_eq!(first(&HostTensor::from_f32(&[7001], &v)), Some(at));
             let w: Vec<f64> = v.iter().map(|&x| x.into()).collect();
-            assert_eq!(first_non_finite(&HostTensor::from_f64(&[7001], &w)), Some(at));
+            assert_eq!(first(&HostTensor::from_f64(&[7001], &w)), Some(at));
         }
         let good = [f32::MAX, f32::MIN, f32::MIN_POSITIVE, 0.0, -0.0, 1e-45];
-        assert_eq!(first_non_finite(&HostTensor::from_f32(&[6], &good)), None);
-        assert_eq!(first_non_finite(&HostTensor::from_f64(&[2], &[f64::MAX, f64::MIN])), None);
-        assert_eq!(first_non_finite(&HostTensor::from_u32(&[1], &[u32::MAX])), None);
+        assert_eq!(first(&HostTensor::from_f32(&[6], &good)), None);
+        assert_eq!(first(&HostTensor::from_f64(&[2], &[f64::MAX, f64::MIN])), None);
+        assert_eq!(first(&HostTensor::from_u32(&[1], &[u32::MAX])), None);
     }
 
     #[test]
@@ -59,7 +62,7 @@ mod tests {
             for dtype in [DType::F16, DType::BF16] {
                 let bytes = Arc::new(bits.to_le_bytes().to_vec());
                 let t = HostTensor::new(dtype, vec![1], bytes).unwrap();
-                assert_eq!(first_non_finite(&t).is_none(), t.to_f64()[0].is_finite(), "{bits:#x}");
+                assert_eq!(first(&t).is_none(), t.to_f64()[0].is_finite(), "{bits:#x}");
             }
         }
     }
