@@ -1,6 +1,6 @@
 //! A checkpoint's tensors under any published naming, made into a model's weights.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use m2_ir::{DType, HostTensor};
 
@@ -291,6 +291,29 @@ impl Weights {
     }
 }
 
+/// The tensors as the public reference saves them: shared ones under each of their names, and
+/// `position_ids` (1, N) where the model has position embeddings. A strict loader asks for all of it.
+///
+/// `tensors` holds those of [`parameters`] under their first names. Copies share their bytes in memory.
+pub fn state_dict(
+    config: &ModelConfig,
+    heads: Heads,
+    mut tensors: BTreeMap<String, HostTensor>,
+) -> BTreeMap<String, HostTensor> {
+    for spec in parameters(config, heads) {
+        let Some(tensor) = tensors.get(&spec.name).cloned() else { continue };
+        tensors.extend(spec.aliases.into_iter().map(|alias| (alias, tensor.clone())));
+    }
+    if config.use_positional_encodings {
+        let n = config.max_position_embeddings;
+        let ids = Arc::new((0..n as i64).flat_map(i64::to_le_bytes).collect::<Vec<u8>>());
+        if let Ok(ids) = HostTensor::new(DType::I64, vec![1, n], ids) {
+            tensors.insert("bert.embeddings.position_ids".into(), ids);
+        }
+    }
+    tensors
+}
+
 /// Checks that every number of a tensor is finite.
 ///
 /// # Errors
@@ -398,7 +421,7 @@ fn table(spec: &ParamSpec, config: &ModelConfig) -> HostTensor {
 /// Repeats a tensor's rows until it has the shape of `spec`, a multiple of its own.
 fn tile(tensor: &HostTensor, spec: &ParamSpec) -> HostTensor {
     let times = spec.shape.iter().product::<usize>() / tensor.len().max(1);
-    let bytes = std::sync::Arc::new(tensor.bytes().repeat(times));
+    let bytes = Arc::new(tensor.bytes().repeat(times));
     HostTensor::new(tensor.dtype(), spec.shape.clone(), bytes).unwrap_or_else(|_| tensor.clone())
 }
 

@@ -80,14 +80,17 @@ pub fn read_config(folder: &Path) -> Result<ModelConfig, Error> {
 }
 
 /// The weights of a folder, every number checked; the word embeddings, of which a text touches a few
-/// rows, stay mapped and unread.
+/// rows, stay mapped and unread, and so does the copy of them that is the decoder's.
 fn read_weights(
     folder: &Path,
     config: &ModelConfig,
     options: OpenOptions,
 ) -> Result<Weights, Error> {
     let load = LoadOptions {
-        map: &|name| name.ends_with("word_embeddings.weight"),
+        map: &|name| {
+            name.ends_with("word_embeddings.weight")
+                || name.ends_with("cls.predictions.decoder.weight")
+        },
         finite: FiniteCheck::Read,
         ..LoadOptions::default()
     };

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use m2::{folder::NewFolder, fresh};
-use m2_nn::{Heads, ModelConfig, parameters, presets};
+use m2_nn::{Heads, ModelConfig, checkpoint::state_dict, parameters, presets};
 
 use crate::{
     args::{Args, Init},
@@ -24,6 +24,7 @@ pub fn run(args: &Args, a: &Init) -> anyhow::Result<Outcome> {
     let bar = progress::bar(Some(values), "weights");
     let tensors = fresh::weights(&config, heads, a.seed, args.threads, &|n| bar.inc(n));
     bar.finish_and_clear();
+    let tensors = state_dict(&config, heads, tensors);
     NewFolder { config: &config, tensors: &tensors, copies: &[] }.write(&a.output, a.force)?;
     eprintln!("m2: {} with seed {} is in {}", a.config, a.seed, a.output.display());
     Ok(Outcome::Done)
