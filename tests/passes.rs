@@ -84,7 +84,7 @@ fn mixer(c: &mut Case, n: usize, u: NodeId) -> NodeId {
 }
 
 /// Ten ops on what is there, then some of the values taken, pooled or kept whole.
-fn random_graph(seed: u32) -> Ready {
+pub fn random_graph(seed: u32) -> Ready {
     let mut c = Case::new(seed);
     let width = 2 * c.random.within(1, 6);
     let mut values = vec![c.tokens("x", width), c.tokens("y", width)];

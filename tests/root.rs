@@ -3,6 +3,7 @@
 mod bad_input;
 mod cli;
 mod dependencies;
+mod devices;
 mod golden_layers;
 mod golden_models;
 mod golden_ops;
