@@ -44,6 +44,7 @@ fn lengths_are_timed_one_by_one_and_bad_ones_refused() {
     bench(&["--lengths", "0"]).refused(&["1"]);
     bench(&["--lengths", "129"]).refused(&["128", "129"]);
     bench(&["--batch", "0"]).refused(&["--batch"]);
+    bench(&["--dtype", "f64"]).refused(&["f64", "--dtype", "possible values: f32"]);
     let dump = dir.path().join("x.npy");
     bench(&["--lengths", "8,16", "--dump", text(&dump)]).refused(&["--dump"]);
 }

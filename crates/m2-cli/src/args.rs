@@ -259,8 +259,10 @@ pub struct Inspect {
 /// Compare a model's values with those of the public reference, or of another engine.
 ///
 /// The folder holds config.json, model.safetensors and io.safetensors; io_f64.safetensors and
-/// ../manifest.json are used where they are there. With --vectors, FILE holds another engine's
-/// vectors and --texts what they were made of. Exit code 1 when something differs.
+/// ../manifest.json are used where they are there. With --vectors any model's folder will do: its
+/// vectors of the texts are compared with another engine's, row by row. The cosine of each row (all
+/// of them with --json), the worst rows, and the cut or padding that would explain a difference are
+/// printed. Exit code 1 when something differs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  m2 verify tests/golden/m2bert/m2_h64_l2_s32\n  \
     m2 verify tests/golden/m2bert/m2_h64_l2_s32 --dtype f64\n  \
@@ -277,10 +279,10 @@ pub struct Verify {
     /// Leave out this tensor; may be repeated.
     #[arg(long)]
     pub skip: Vec<String>,
-    /// Another engine's vectors: .npy, or JSON Lines with `embedding` and optionally `text`.
-    #[arg(long)]
+    /// Another engine's vectors: .npy, or JSON Lines of {"embedding": …, "text": …} or bare lists.
+    #[arg(long, value_name = "FILE")]
     pub vectors: Option<PathBuf>,
-    /// The texts of --vectors: lines or JSON Lines, in the same order.
+    /// The texts of --vectors, in the same order: lines or JSON Lines; needed unless FILE has them.
     #[arg(long, requires = "vectors")]
     pub texts: Option<PathBuf>,
     #[command(flatten)]
@@ -463,7 +465,7 @@ pub struct BenchForward {
     /// Where to run.
     #[arg(long, default_value = "cpu")]
     pub device: String,
-    /// Arithmetic.
+    /// Arithmetic; only f32 is timed. f64 is for checking: m2 verify --dtype f64.
     #[arg(long, value_enum, default_value = "f32")]
     pub dtype: BenchDType,
     /// Rounds that are timed, after one that is not; by default as many as two seconds hold, 5 to 51.
