@@ -8,6 +8,7 @@ use std::{
 };
 
 use m2::files::npy;
+use m2_ir::{DType, f16_to_f32, f32_to_f16};
 use serde_json::Value;
 
 use super::{Run, run, small_model, text};
@@ -54,7 +55,9 @@ fn all_formats_hold_the_same_vectors_in_the_order_of_the_texts() {
     for file in ["v.npy", "v.safetensors"] {
         embed(&model, &input, &path(file), &[]).done();
     }
-    embed(&model, &input, &path("half.npy"), &["--dtype", "f16"]).done();
+    for file in ["half.jsonl", "half.npy", "half.safetensors"] {
+        embed(&model, &input, &path(file), &["--dtype", "f16"]).done();
+    }
     let json = rows(&fs::read_to_string(path("v.jsonl")).unwrap());
     assert_eq!(json.len(), 40);
     let from_json: Vec<f32> = json.iter().flat_map(values).collect();
@@ -64,9 +67,15 @@ fn all_formats_hold_the_same_vectors_in_the_order_of_the_texts() {
         assert_eq!(other.shape(), [40, 16]);
         assert_eq!(*other.to_f32(), from_json[..]);
     }
+    let rounded: Vec<f32> = from_json.iter().map(|&v| f16_to_f32(f32_to_f16(v))).collect();
     let half = npy::read(&path("half.npy")).unwrap();
-    let rounded = |(a, b): (&f32, &f32)| (a - b).abs() <= b.abs() / 2048.0 + 1e-7;
-    assert!(half.to_f32().iter().zip(&from_json).all(rounded));
+    let half_safetensors = tensors(&path("half.safetensors")).remove("embeddings").unwrap();
+    for half in [half, half_safetensors] {
+        assert_eq!((half.dtype(), half.shape()), (DType::F16, &[40, 16][..]));
+        assert_eq!(*half.to_f32(), rounded[..]);
+    }
+    let half = rows(&fs::read_to_string(path("half.jsonl")).unwrap());
+    assert_eq!(half.iter().flat_map(values).collect::<Vec<f32>>(), rounded);
     for (i, (row, words)) in json.iter().zip(texts()).enumerate() {
         assert_eq!(row["id"], i);
         let cut = if i == 11 { 202 - 128 } else { 0 };
