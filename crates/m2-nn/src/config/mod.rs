@@ -178,11 +178,6 @@ impl Defaulted {
 }
 
 impl ModelConfig {
-    /// Width of one attention head.
-    pub fn head_size(&self) -> usize {
-        self.hidden_size / self.num_attention_heads.max(1)
-    }
-
     /// The name of class `index`: from `id2label`, else `LABEL_<index>`.
     pub fn label(&self, index: usize) -> String {
         self.id2label.get(&index).cloned().unwrap_or_else(|| format!("LABEL_{index}"))

@@ -68,7 +68,7 @@ fn a_sentence_encoders_configuration_reads() {
         "max_position_embeddings": 512, "classifier_dropout": null, "use_cache": true}"#;
     let config = ModelConfig::from_json(text).unwrap();
     assert_eq!(config.architecture, Architecture::Bert);
-    assert_eq!((config.head_size(), config.vocab_size), (32, 30_522));
+    assert_eq!((config.num_attention_heads, config.vocab_size), (12, 30_522));
     assert_eq!(config.extra["architectures"][0], "BertModel");
     assert_eq!(ModelConfig::from_json(&config.to_json()).unwrap(), config);
 }
