@@ -85,6 +85,15 @@ impl Adapter {
             class,
         }
     }
+
+    /// Name and API: what a device is called.
+    pub fn short(&self) -> String {
+        format!("{} ({})", self.called(), self.api)
+    }
+
+    fn called(&self) -> &str {
+        if self.name.is_empty() { "unnamed adapter" } else { &self.name }
+    }
 }
 
 impl fmt::Display for Adapter {
@@ -96,8 +105,7 @@ impl fmt::Display for Adapter {
             Class::Other => "unknown kind",
             Class::Software => "software",
         };
-        let name = if self.name.is_empty() { "unnamed adapter" } else { &self.name };
-        write!(f, "{name} ({}, {class}", self.api)?;
+        write!(f, "{} ({}, {class}", self.called(), self.api)?;
         if !self.driver.is_empty() {
             write!(f, ", {}", self.driver)?;
         }
@@ -189,5 +197,15 @@ mod tests {
         assert_eq!(parse("gpu"), Choice::Best);
         assert_eq!(parse("gpu:1"), Choice::Index(1));
         assert_eq!(parse("llvmpipe"), Choice::Name("llvmpipe".into()));
+    }
+
+    #[test]
+    fn an_adapter_that_hides_its_name_is_called_so() {
+        let (api, driver) = ("webgpu".to_owned(), String::new());
+        let mut adapter = Adapter { name: String::new(), api, driver, class: Class::Other };
+        assert_eq!(adapter.short(), "unnamed adapter (webgpu)");
+        assert_eq!(adapter.to_string(), "unnamed adapter (webgpu, unknown kind)");
+        adapter.name = "A".into();
+        assert_eq!(adapter.short(), "A (webgpu)");
     }
 }

@@ -27,7 +27,7 @@ impl WgpuBackend {
         let (gpu, adapter, limits) = open(options).await?;
         let max_binding = limits.max_storage_buffer_binding_size;
         let target = Target {
-            name: format!("{} ({})", adapter.name, adapter.api),
+            name: adapter.short(),
             kind: Kind::Gpu,
             layout: Layout::ChannelMajor,
             max_binding,
