@@ -4,10 +4,6 @@ use super::{MC, PackedA, PackedB};
 use crate::isa::multiversion;
 use crate::simd::{Simd, prefetch};
 
-/// Terms summed before the next rows: one k-block of a panel stays in L1 while all row groups of
-/// the block pass over it.
-const KC: usize = 192;
-
 /// Terms between two looks at the prefetch.
 const UNROLL: usize = 4;
 
@@ -70,10 +66,10 @@ fn run_body<S: Simd>(job: Job<'_>, out: &mut [f32]) {
     assert!(a.len() >= (groups - 1) * group + k * S::MR);
     let mut start = 0;
     while start < k {
-        let len = KC.min(k - start);
+        let len = S::KC.min(k - start);
         let block = b[start * S::NR..].as_ptr();
         // The next block follows in memory. Its lines are shared out to the row groups.
-        let lines = (KC * S::NR).div_ceil(16 * groups);
+        let lines = (S::KC * S::NR).div_ceil(16 * groups);
         let next = block.wrapping_add(len * S::NR);
         for index in 0..groups {
             let first = index * S::MR;

@@ -28,6 +28,10 @@ pub(crate) trait Simd: Copy {
     /// Columns of the GEMM micro-kernel.
     const NR: usize = Self::NV * Self::LANES;
 
+    /// Terms of the GEMM micro-kernel before the next rows, so that this part of a panel stays in
+    /// L1 while all row groups of a block pass over it.
+    const KC: usize = 192;
+
     /// All lanes `x`.
     ///
     /// # Safety

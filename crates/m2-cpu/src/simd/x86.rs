@@ -19,6 +19,8 @@ impl Simd for Avx512 {
     const LANES: usize = 16;
     const MR: usize = 8;
     const NV: usize = 3;
+    // Part of a panel is larger than L1 either way, and L2 is 1 MiB where AVX-512 is.
+    const KC: usize = 384;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m512 {

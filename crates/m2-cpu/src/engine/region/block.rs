@@ -5,21 +5,20 @@ use std::sync::Mutex;
 use m2_ir::RowTable;
 
 use super::{
-    Edges, Shared,
-    build::{Operand, Stage, StageOp, panel},
+    Shared,
+    build::{Operand, RowOp, Stage, StageOp, panel},
     elementwise::Registers,
     product::{Product, Tiles},
+    short::{Edges, Input, Output, short_conv},
 };
 use crate::{
     AlignedVec, Error, Isa,
     array::Array,
     engine::workspace::Needs,
     gemm::{MC, PackedA, Rows},
-    isa::multiversion,
     math, ops,
     pool::lock,
     reference::Context,
-    simd::Simd,
 };
 
 /// Memory of a stored result, which blocks write row by row.
@@ -36,6 +35,17 @@ unsafe impl Sync for Target {}
 impl Target {
     pub(super) fn new(memory: &mut AlignedVec<f32>, width: usize) -> Self {
         Target { data: memory.as_mut_ptr(), rows: memory.len() / width.max(1), width }
+    }
+
+    /// Row `i`.
+    ///
+    /// # Safety
+    /// Nobody else reads or writes that row meanwhile.
+    #[expect(clippy::mut_from_ref, reason = "rows of one buffer for many threads")]
+    unsafe fn row(&self, i: usize) -> &mut [f32] {
+        assert!(i < self.rows, "a block writes past its buffer");
+        // SAFETY: the row exists by the assertion, and is the caller's alone.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(i * self.width), self.width) }
     }
 
     /// Copies rows `from..from + rows` of `values` to rows `first..`.
@@ -82,34 +92,38 @@ impl Block {
 
     /// Runs all stages; `edges` keeps the rows that the border to the next block will need.
     pub(super) fn run(&mut self, shared: &Shared<'_>, edges: Option<(&Edges, usize)>) {
-        for (i, stage) in shared.region.stages.iter().enumerate() {
-            if let (Some((edges, index)), Some(halo)) = (edges, shared.region.halo)
-                && halo.stage == i
-            {
-                edges.save(index, &self.slots[halo.slot], self.rows);
-            }
-            if !stage.chained {
-                self.stage(shared, stage);
-                self.publish(shared, stage, 0);
+        for stage in shared.region.stages.iter().filter(|s| !s.chained) {
+            match &stage.op {
+                StageOp::Product(p) if let Some(at) = p.short => {
+                    self.product_short(shared, p, at, edges);
+                    self.publish(shared, &shared.region.stages[at], 0);
+                }
+                StageOp::Short(x, _) => {
+                    if let (Some((edges, index)), Operand::Slot { width, .. }) = (edges, x) {
+                        let x = self.input_of(shared, x);
+                        edges.save(index, x, self.rows, 0..*width);
+                    }
+                    self.finish(shared, stage, 0);
+                }
+                _ => self.finish(shared, stage, 0),
             }
         }
     }
 
     /// Runs the short convolution and what follows for the first tokens of block `index`, which
-    /// starts at `at`.
+    /// starts with `rest`, all tokens from it on.
     pub(super) fn run_border(
         &mut self,
         shared: &Shared<'_>,
         edges: &Edges,
         index: usize,
-        at: usize,
+        rest: std::ops::Range<usize>,
     ) {
         let Some(halo) = shared.region.halo else { return };
-        self.place(at - halo.reach, 2 * halo.reach);
+        self.place(rest.start - halo.reach, halo.reach + halo.reach.min(rest.len()));
         edges.load(index, &mut self.slots[halo.slot]);
         for stage in &shared.region.stages[halo.stage..] {
-            self.stage(shared, stage);
-            self.publish(shared, stage, halo.reach);
+            self.finish(shared, stage, halo.reach);
         }
     }
 
@@ -117,11 +131,28 @@ impl Block {
     pub(super) fn run_columns(&mut self, shared: &Shared<'_>) {
         for stage in &shared.region.stages {
             match &stage.op {
-                StageOp::Product(p) => self.product_by_columns(shared, stage, p),
-                _ => self.stage(shared, stage),
+                StageOp::Product(p) => {
+                    self.product_by_columns(shared, stage, p);
+                    self.publish(shared, stage, 0);
+                }
+                _ => self.finish(shared, stage, 0),
             }
-            self.publish(shared, stage, 0);
         }
+    }
+
+    /// Runs a stage and stores the result's rows from `from` on, if it is kept.
+    fn finish(&mut self, shared: &Shared<'_>, stage: &Stage, from: usize) {
+        // What nothing here reads goes straight to its place.
+        if let (Some(i), 0, StageOp::Rows(op)) = (stage.publish, stage.readers, &stage.op) {
+            for row in from..self.rows {
+                // SAFETY: this block alone has the row.
+                let y = unsafe { shared.targets[i].row(self.first + row) };
+                self.row(shared, op, row, y);
+            }
+            return;
+        }
+        self.stage(shared, stage);
+        self.publish(shared, stage, from);
     }
 
     fn publish(&self, shared: &Shared<'_>, stage: &Stage, from: usize) {
@@ -158,48 +189,14 @@ impl Block {
         let w = stage.width;
         match &stage.op {
             StageOp::Product(p) => self.product(shared, p, w, &mut out),
-            StageOp::Norm { x, residual, w: weight, b, eps } => {
-                for (i, y) in out.chunks_exact_mut(w).take(self.rows).enumerate() {
-                    y.copy_from_slice(self.row_of(shared, x, i));
-                    let r = residual.as_ref().map(|r| self.row_of(shared, r, i));
-                    math::layer_norm(shared.machine.isa, y, r, weight.slice(), b.slice(), *eps);
-                }
+            StageOp::Short(x, short) => {
+                let x = self.input_of(shared, x);
+                let y = Output { data: &mut out, stride: w, column: 0 };
+                short_conv(shared.machine.isa, short.columns(0..w), x, self.positions(shared), y);
             }
-            StageOp::Map { expr, operands } => {
-                let mut registers = std::mem::take(&mut self.registers);
+            StageOp::Rows(op) => {
                 for (i, y) in out.chunks_exact_mut(w).take(self.rows).enumerate() {
-                    let operand = |n: usize| self.row_of(shared, &operands[n], i);
-                    registers.evaluate(shared.machine.isa, expr, operand, y);
-                }
-                self.registers = registers;
-            }
-            StageOp::Short { x, taps, w: weight, b } => {
-                for (i, y) in out.chunks_exact_mut(w).take(self.rows).enumerate() {
-                    y.copy_from_slice(b.slice());
-                    let position = shared.run.position[self.first + i] as usize;
-                    // A stored operand holds the block before, scratch does not: see `run_border`.
-                    let (before, x) = match x {
-                        Operand::Stored(id) => {
-                            (self.first + i, shared.store.view(shared.plan, *id).rows(0, 0))
-                        }
-                        x => (i, self.rows_of(shared, x)),
-                    };
-                    for back in 0..(*taps).min(position + 1).min(before + 1) {
-                        let tap = &weight[(taps - 1 - back) * w..][..w];
-                        let x = &x.data[(before - back) * x.stride..][..w];
-                        multiply_add(shared.machine.isa, y, x, tap);
-                    }
-                }
-            }
-            StageOp::Copy(x) => {
-                for (i, y) in out.chunks_exact_mut(w).take(self.rows).enumerate() {
-                    y.copy_from_slice(self.row_of(shared, x, i));
-                }
-            }
-            StageOp::Gather { table, ids } => {
-                let ids = &shared.store.ids(*ids)[self.first..][..self.rows];
-                for (y, &id) in out.chunks_exact_mut(w).zip(ids) {
-                    y.copy_from_slice(&table.slice()[id as usize * w..][..w]);
+                    self.row(shared, op, i, y);
                 }
             }
             StageOp::Plain { op, operands } => {
@@ -213,6 +210,43 @@ impl Block {
             }
         }
         self.slots[stage.slot] = out;
+    }
+
+    /// Each row's place in its text.
+    fn positions<'a>(&self, shared: &'a Shared<'_>) -> &'a [u32] {
+        &shared.run.position[self.first..][..self.rows]
+    }
+
+    /// An operand with the rows before it. A stored one has those of the block before, scratch does
+    /// not: see `run_border`.
+    fn input_of<'a>(&'a self, shared: &Shared<'a>, x: &'a Operand) -> Input<'a> {
+        let (first, x) = match x {
+            Operand::Stored(id) => (self.first, shared.store.view(shared.plan, *id).rows(0, 0)),
+            x => (0, self.rows_of(shared, x)),
+        };
+        Input { data: x.data, stride: x.stride, first }
+    }
+
+    /// Row `i` of a result.
+    fn row(&mut self, shared: &Shared<'_>, op: &RowOp, i: usize, y: &mut [f32]) {
+        let isa = shared.machine.isa;
+        match op {
+            RowOp::Norm { x, residual, w, b, eps } => {
+                y.copy_from_slice(self.row_of(shared, x, i));
+                let r = residual.as_ref().map(|r| self.row_of(shared, r, i));
+                math::layer_norm(isa, y, r, w.slice(), b.slice(), *eps);
+            }
+            RowOp::Map { expr, operands } => {
+                let mut registers = std::mem::take(&mut self.registers);
+                registers.evaluate(isa, expr, |n| self.row_of(shared, &operands[n], i), y);
+                self.registers = registers;
+            }
+            RowOp::Copy(x) => y.copy_from_slice(self.row_of(shared, x, i)),
+            RowOp::Gather { table, ids } => {
+                let id = shared.store.ids(*ids)[self.first + i] as usize;
+                y.copy_from_slice(&table.slice()[id * y.len()..][..y.len()]);
+            }
+        }
     }
 
     /// A copy of an operand: the block's rows, or a whole weight or value of weights.
@@ -268,6 +302,36 @@ impl Block {
         self.tiles = tiles;
     }
 
+    /// A product whose tiles go through the short convolution of stage `at`.
+    fn product_short(
+        &mut self,
+        shared: &Shared<'_>,
+        p: &Product,
+        at: usize,
+        edges: Option<(&Edges, usize)>,
+    ) {
+        let stage = &shared.region.stages[at];
+        let StageOp::Short(_, short) = &stage.op else { return };
+        let mut packs = std::mem::take(&mut self.packs);
+        let mut tiles = self.tiles.take();
+        self.pack(shared, p, &mut packs);
+        // Only now: the slot may be the one that x lay in.
+        let mut out = std::mem::take(&mut self.slots[stage.slot]);
+        for unit in p.units() {
+            let columns = p.tile(shared, self, &packs[p.pack], 0, unit, &mut tiles);
+            let x = Input { data: &tiles.first, stride: panel(&p.packed), first: 0 };
+            if let Some((edges, index)) = edges {
+                edges.save(index, x, self.rows, columns.clone());
+            }
+            let y = Output { data: &mut out, stride: stage.width, column: columns.start };
+            let short = short.columns(columns);
+            short_conv(shared.machine.isa, short, x, self.positions(shared), y);
+        }
+        self.slots[stage.slot] = out;
+        self.tiles = tiles;
+        self.packs = packs;
+    }
+
     fn pack(&self, shared: &Shared<'_>, p: &Product, packs: &mut [PackedA]) {
         if p.fresh {
             packs[p.pack].pack(self.rows_of(shared, &p.x));
@@ -299,18 +363,6 @@ impl Block {
         });
         self.packs = packs;
         self.slots[stage.slot] = out;
-    }
-}
-
-multiversion! {
-    /// y += x·w
-    fn multiply_add(y: &mut [f32], x: &[f32], w: &[f32]) => multiply_add_body
-}
-
-#[inline(always)]
-fn multiply_add_body<S: Simd>(y: &mut [f32], x: &[f32], w: &[f32]) {
-    for ((y, x), w) in y.iter_mut().zip(x).zip(w) {
-        *y = S::mul_add(*x, *w, *y);
     }
 }
 
@@ -366,24 +418,6 @@ fn two<T>(all: &mut [T], read: usize, write: usize) -> (&T, &mut T) {
     } else {
         let (a, b) = all.split_at_mut(read);
         (&b[0], &mut a[write])
-    }
-}
-
-impl Edges {
-    fn save(&self, index: usize, slot: &[f32], rows: usize) {
-        let n = self.reach * self.width;
-        let last = rows.saturating_sub(self.reach) * self.width;
-        let mut kept = lock(&self.rows[index]);
-        kept[..n].copy_from_slice(&slot[..n]);
-        kept[n..].copy_from_slice(&slot[last..last + n]);
-    }
-
-    /// The last rows of the block before, then the first of block `index`.
-    fn load(&self, index: usize, slot: &mut [f32]) {
-        let n = self.reach * self.width;
-        let get = |i: usize| lock(&self.rows[i]);
-        slot[..n].copy_from_slice(&get(index - 1)[n..]);
-        slot[n..2 * n].copy_from_slice(&get(index)[..n]);
     }
 }
 

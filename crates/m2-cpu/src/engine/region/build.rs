@@ -8,7 +8,7 @@ use m2_ir::{
     plan::{Place, Step},
 };
 
-use super::{Halo, Region, product::Product};
+use super::{Halo, Region, product::Product, short::Short};
 use crate::{
     Error,
     engine::{CpuWeights, Machine, Raw, Store, is_param, is_stored},
@@ -37,41 +37,30 @@ pub(super) struct Stage {
     pub readers: usize,
     /// Index among the region's outputs, if the result is stored.
     pub publish: Option<usize>,
-    /// In block mode the next stage makes this one's columns when it needs them.
+    /// In block mode a stage beside this one makes its values: the product that needs them, tile
+    /// by tile, or the product whose tiles this one changes.
     pub chained: bool,
 }
 
 #[derive(Debug)]
 pub(super) enum StageOp {
     Product(Product),
-    Norm {
-        x: Operand,
-        residual: Option<Operand>,
-        w: Arc<Raw>,
-        b: Arc<Raw>,
-        eps: f32,
-    },
-    Map {
-        expr: Expr,
-        operands: Vec<Operand>,
-    },
-    /// `w` is (taps, C).
-    Short {
-        x: Operand,
-        taps: usize,
-        w: Vec<f32>,
-        b: Arc<Raw>,
-    },
-    Copy(Operand),
-    Gather {
-        table: Arc<Raw>,
-        ids: NodeId,
-    },
+    Short(Operand, Short),
+    Rows(RowOp),
     /// The op's definition on copies of the block's rows.
     Plain {
         op: Op,
         operands: Vec<(Operand, Vec<usize>)>,
     },
+}
+
+/// What makes one row of its result at a time.
+#[derive(Debug)]
+pub(super) enum RowOp {
+    Norm { x: Operand, residual: Option<Operand>, w: Arc<Raw>, b: Arc<Raw>, eps: f32 },
+    Map { expr: Expr, operands: Vec<Operand> },
+    Copy(Operand),
+    Gather { table: Arc<Raw>, ids: NodeId },
 }
 
 struct Compiler<'a> {
@@ -136,10 +125,8 @@ impl Region {
             let op = c.stage(index, node)?;
             let width = node.ty.width().unwrap_or(0);
             let slot = c.take_slot(index, id, width);
-            if let (
-                Locality::Halo(reach),
-                StageOp::Short { x: Operand::Slot { slot, stride, .. }, .. },
-            ) = (node.op.rule().locality(), &op)
+            if let (Locality::Halo(reach), StageOp::Short(Operand::Slot { slot, stride, .. }, _)) =
+                (node.op.rule().locality(), &op)
             {
                 halo = Some(Halo { stage: stages.len(), reach, slot: *slot, width: *stride });
             }
@@ -148,6 +135,7 @@ impl Region {
             stages.push(Stage { op, slot, width, readers, publish, chained: false });
         }
         super::product::chain(&mut stages);
+        super::product::shorten(&mut stages);
         let lead = plan.graph.node(step.nodes[0]).ty.shape[0];
         let slots = c.slots.iter().map(|s| s.0).collect();
         Ok(Region { stages, lead, slots, packs: c.packs, outputs, halo })
@@ -222,36 +210,35 @@ impl Compiler<'_> {
                     (_, nb) => self.product(index, node, &m.epilogue, nb),
                 }
             }
-            Op::LayerNorm(o) if whole(1) && whole(2) => Ok(StageOp::Norm {
+            Op::LayerNorm(o) if whole(1) && whole(2) => Ok(StageOp::Rows(RowOp::Norm {
                 x: self.operand(node.inputs[0])?,
                 residual: node.inputs.get(3).map(|i| self.operand(*i)).transpose()?,
                 w: self.weight(node.inputs[1])?,
                 b: self.weight(node.inputs[2])?,
                 eps: o.eps as f32,
-            }),
+            })),
             Op::Elementwise(e) if self.by_rows(node) => {
                 let operands =
                     node.inputs.iter().map(|i| self.operand(*i)).collect::<Result<_, _>>()?;
-                Ok(StageOp::Map { expr: e.expr.clone(), operands })
+                Ok(StageOp::Rows(RowOp::Map { expr: e.expr.clone(), operands }))
             }
             Op::ShortConv(o) if whole(1) && whole(2) => {
-                let raw = self.weight(node.inputs[1])?;
-                let c = raw.slice().len() / o.taps.max(1);
-                let w = (0..o.taps * c).map(|i| raw.slice()[i % c * o.taps + i / c]).collect();
-                let x = self.operand(node.inputs[0])?;
-                Ok(StageOp::Short { x, taps: o.taps, w, b: self.weight(node.inputs[2])? })
+                let w = self.weight(node.inputs[1])?;
+                let short = Short::new(o.taps, w.slice(), self.weight(node.inputs[2])?);
+                Ok(StageOp::Short(self.operand(node.inputs[0])?, short))
             }
             Op::Slice(s) => {
                 let x = self.operand(node.inputs[0])?;
-                Ok(StageOp::Copy(match x {
+                Ok(StageOp::Rows(RowOp::Copy(match x {
                     Operand::Slot { slot, start, stride, .. } => {
                         Operand::Slot { slot, start: start + s.start, stride, width: s.len }
                     }
                     other => other,
-                }))
+                })))
             }
             Op::Gather(_) if whole(0) => {
-                Ok(StageOp::Gather { table: self.weight(node.inputs[0])?, ids: node.inputs[1] })
+                let table = self.weight(node.inputs[0])?;
+                Ok(StageOp::Rows(RowOp::Gather { table, ids: node.inputs[1] }))
             }
             _ => self.plain(node),
         }
@@ -319,6 +306,7 @@ impl Compiler<'_> {
             pack,
             fresh,
             chain: None,
+            short: None,
         }))
     }
 

@@ -2,7 +2,7 @@
 
 use m2_ir::{Binary, Expr, Inst, Unary};
 
-use crate::{Isa, math};
+use crate::{Isa, isa::multiversion, math, simd::Simd};
 
 /// Columns of one pass: the values of all instructions stay in L1.
 const CHUNK: usize = 256;
@@ -24,24 +24,31 @@ impl Registers {
         self.0.resize(code.len().max(self.0.len()), [0.0; CHUNK]);
         for (c, out) in out.chunks_mut(CHUNK).enumerate() {
             let n = out.len();
+            let row = |inst: &Inst| match *inst {
+                Inst::Input(x) => match operand(usize::from(x)) {
+                    [_] => None,
+                    row => Some(&row[c * CHUNK..][..n]),
+                },
+                _ => None,
+            };
             for (i, inst) in code.iter().enumerate() {
                 let (done, rest) = self.0.split_at_mut(i);
-                let to = &mut rest[0][..n];
-                let from = |r: u8| &done[usize::from(r)][..n];
+                // Rows are read where they lie, and the last value is made where it is wanted.
+                let last = i + 1 == code.len();
+                let to = if last { &mut *out } else { &mut rest[0][..n] };
+                let from = |r: u8| row(&code[usize::from(r)]).unwrap_or(&done[usize::from(r)][..n]);
                 match *inst {
-                    Inst::Input(x) => match operand(usize::from(x)) {
-                        [v] => to.fill(*v),
-                        row => to.copy_from_slice(&row[c * CHUNK..][..n]),
+                    Inst::Input(x) => match (operand(usize::from(x)), row(inst)) {
+                        (_, Some(row)) if last => to.copy_from_slice(row),
+                        ([v], _) => to.fill(*v),
+                        _ => {}
                     },
                     Inst::Const(v) => to.fill(v as f32),
                     Inst::Unary(f, a) => {
                         to.copy_from_slice(from(a));
                         unary(isa, f, to);
                     }
-                    Inst::Binary(f, a, b) => {
-                        to.copy_from_slice(from(a));
-                        binary(isa, f, to, from(b));
-                    }
+                    Inst::Binary(f, a, b) => binary(isa, f, from(a), from(b), to),
                     Inst::Select(s, a, b) => {
                         to.copy_from_slice(from(b));
                         let chosen = from(s).iter().zip(from(a));
@@ -53,7 +60,6 @@ impl Registers {
                     }
                 }
             }
-            out.copy_from_slice(&self.0[code.len() - 1][..n]);
         }
     }
 }
@@ -75,16 +81,26 @@ fn unary(isa: Isa, f: Unary, x: &mut [f32]) {
     }
 }
 
-fn binary(isa: Isa, f: Binary, x: &mut [f32], y: &[f32]) {
-    let each = |x: &mut [f32], f: fn(f32, f32) -> f32| {
-        x.iter_mut().zip(y).for_each(|(a, b)| *a = f(*a, *b));
-    };
+multiversion! {
+    /// to = f(x, y)
+    fn binary(f: Binary, x: &[f32], y: &[f32], to: &mut [f32]) => binary_body
+}
+
+#[inline(always)]
+fn binary_body<S: Simd>(f: Binary, x: &[f32], y: &[f32], to: &mut [f32]) {
     match f {
-        Binary::Add => math::add(isa, x, y),
-        Binary::Mul => math::mul(isa, x, y),
-        Binary::Sub => each(x, |a, b| a - b),
-        Binary::Div => each(x, |a, b| a / b),
-        Binary::Max => each(x, |a, b| if a > b { a } else { b }),
-        Binary::Min => each(x, |a, b| if a < b { a } else { b }),
+        Binary::Add => each(x, y, to, |a, b| a + b),
+        Binary::Mul => each(x, y, to, |a, b| a * b),
+        Binary::Sub => each(x, y, to, |a, b| a - b),
+        Binary::Div => each(x, y, to, |a, b| a / b),
+        Binary::Max => each(x, y, to, |a, b| if a > b { a } else { b }),
+        Binary::Min => each(x, y, to, |a, b| if a < b { a } else { b }),
+    }
+}
+
+#[inline(always)]
+fn each(x: &[f32], y: &[f32], to: &mut [f32], f: impl Fn(f32, f32) -> f32) {
+    for ((to, a), b) in to.iter_mut().zip(x).zip(y) {
+        *to = f(*a, *b);
     }
 }

@@ -10,8 +10,7 @@ mod block;
 mod build;
 mod elementwise;
 mod product;
-
-use std::sync::Mutex;
+mod short;
 
 use m2_ir::{Dim, NodeId, Plan};
 
@@ -20,6 +19,7 @@ use crate::{AlignedVec, Error, gemm::MC, pool::lock};
 pub(in crate::engine) use block::Block;
 use block::Target;
 use build::Stage;
+use short::Edges;
 
 /// Up to this many tokens a thread, columns are split instead of tokens.
 const TOKENS_PER_THREAD: usize = 16;
@@ -46,14 +46,6 @@ struct Halo {
     reach: usize,
     slot: usize,
     width: usize,
-}
-
-/// Rows of a short convolution's input at the borders of blocks: for each block its first `reach`
-/// rows, then its last.
-struct Edges {
-    reach: usize,
-    width: usize,
-    rows: Vec<Mutex<Vec<f32>>>,
 }
 
 impl Region {
@@ -118,11 +110,8 @@ impl Shared<'_> {
         }
         let size = block_size(total, threads);
         let blocks = total.div_ceil(size);
-        let edges = self.region.halo.filter(|_| blocks > 1).map(|h| Edges {
-            reach: h.reach,
-            width: h.width,
-            rows: (0..blocks).map(|_| Mutex::new(vec![0.0; 2 * h.reach * h.width])).collect(),
-        });
+        let halo = self.region.halo.filter(|_| blocks > 1);
+        let edges = halo.map(|h| Edges::new(h.reach, h.width, blocks));
         self.machine.pool.run(blocks, &|index, thread| {
             let mut block = lock(&scratch[thread]);
             block.place(index * size, size.min(total - index * size));
@@ -131,7 +120,8 @@ impl Shared<'_> {
         if let Some(edges) = &edges {
             self.machine.pool.run(blocks - 1, &|index, thread| {
                 let mut block = lock(&scratch[thread]);
-                block.run_border(self, edges, index + 1, (index + 1) * size);
+                let at = (index + 1) * size;
+                block.run_border(self, edges, index + 1, at..total);
             });
         }
     }

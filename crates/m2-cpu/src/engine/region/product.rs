@@ -31,6 +31,8 @@ pub(super) struct Product {
     pub fresh: bool,
     /// The stage that makes x piece by piece, and for each part the tiles it needs.
     pub chain: Option<Chain>,
+    /// The short convolution that takes each tile.
+    pub short: Option<usize>,
 }
 
 /// One block of weights: columns `out..` of the result from columns `a..` of x.
@@ -81,6 +83,24 @@ pub(super) fn chain(stages: &mut [Stage]) {
         if let Some(tiles) = tiles(p, q) {
             q.chain = Some(Chain { stage: i - 1, tiles });
             inner.chained = true;
+        }
+    }
+}
+
+/// Marks each product whose only reader is the short convolution right behind it: that takes the
+/// tiles from L1, and the wide product never exists.
+pub(super) fn shorten(stages: &mut [Stage]) {
+    for i in 1..stages.len() {
+        let (before, after) = stages.split_at_mut(i);
+        let (product, short) = (&mut before[i - 1], &mut after[0]);
+        let (StageOp::Product(p), StageOp::Short(x, _)) = (&mut product.op, &short.op) else {
+            continue;
+        };
+        let feeds = matches!(x, Operand::Slot { slot, start: 0, .. } if *slot == product.slot);
+        let plain = p.chain.is_none() && p.residual.is_none() && !product.chained;
+        if feeds && plain && product.readers == 1 && product.publish.is_none() {
+            p.short = Some(i);
+            short.chained = true;
         }
     }
 }
