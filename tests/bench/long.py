@@ -60,7 +60,7 @@ def main():
     source.write_text(text + "\n")
     print(machine(), flush=True)
     worst = 0
-    for _ in range(args.runs):
+    for _ in range(args.rounds):
         record, seconds, peak = embed(args, folder, source)
         worst = max(worst, peak / 1e9)
         vector = record["embedding"]
