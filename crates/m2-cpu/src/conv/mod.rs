@@ -15,7 +15,6 @@
 
 mod fft;
 mod filter;
-mod first;
 mod middle;
 mod pair;
 mod row;
@@ -30,7 +29,6 @@ mod view;
 use m2_ir::RowTable;
 
 pub use filter::{Filter, ReverseLag, build_pair_group, build_single_group};
-pub use first::conv_pair_first;
 pub use pair::{PairOperands, conv_pair_group};
 pub use single::{SingleOperands, conv_single_group};
 pub use transform::{Scratch, Transform};

@@ -462,36 +462,3 @@ fn the_result_may_overwrite_an_input() {
         assert!(x[target].iter().zip(&fresh).all(same));
     }
 }
-
-#[test]
-fn the_first_token_alone_equals_the_whole() {
-    for isa in Isa::available() {
-        for (kind, channels) in [(Kind::Bidirectional, 17), (Kind::Causal, 16), (Kind::Safari, 5)] {
-            let case = Case::new(isa, channels, 512, &[512, 1, 0, 300, 2]);
-            let mut rng = Random(3);
-            let kernels = [(); 2].map(|()| Kernels::random(&mut rng, channels, 400, kind));
-            let [a, u, x2] = case.inputs(&mut rng, channels, [1.0; 3]);
-            let whole = case.run_pair(&kernels, [&a, &u, &x2], channels);
-            let (rows, _) = case.rows();
-            let mut y = vec![f32::NAN; rows.len() * channels];
-            let operands = PairOperands {
-                a: Matrix::new(&a, channels),
-                u: Matrix::new(&u, channels),
-                x2: Some(Matrix::new(&x2, channels)),
-                y: MatrixMut::new(&mut y, channels),
-            };
-            let [k1, k2] = [kernels[0].filter(channels), kernels[1].filter(channels)];
-            for group in 0..groups(channels) {
-                // SAFETY: one thread, `y` is a fresh buffer.
-                unsafe { conv_pair_first(isa, group, channels, &rows, operands, [&k1, &k2]) }
-            }
-            for (r, row) in rows.iter().enumerate() {
-                for c in 0..channels {
-                    let (y, whole) = (y[r * channels + c], whole[row.offset * channels + c]);
-                    let close = (y - whole).abs() <= 1e-4;
-                    assert!(if row.len == 0 { y.is_nan() } else { close }, "{y} {whole}");
-                }
-            }
-        }
-    }
-}
