@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use m2_ir::{HostTensor, Node, Parameters};
 
-use crate::{Error, Isa, gemm::PackedB};
+use super::Machine;
+use crate::{Error, gemm::PackedB};
 
 /// Weights of a model, shared by its programs.
 #[derive(Debug, Default)]
@@ -57,7 +58,7 @@ impl CpuWeights {
     /// The weight (.., k), its rows cut into `blocks` of equal size, each packed for itself.
     pub(super) fn packed(
         &mut self,
-        isa: Isa,
+        machine: &Machine<'_>,
         node: &Node,
         blocks: usize,
         params: &dyn Parameters,
@@ -73,7 +74,7 @@ impl CpuWeights {
         let packed = w
             .chunks(n.max(1) * k.max(1))
             .take(blocks)
-            .map(|w| PackedB::pack(isa, w, n, k))
+            .map(|w| PackedB::pack_on(machine.pool, machine.isa, w, n, k))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|_| Error::Memory { what: "packed weights", bytes: 4 * w.len() })?;
         let packed = Arc::new(packed);

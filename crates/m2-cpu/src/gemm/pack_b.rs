@@ -1,9 +1,12 @@
 //! Weights packed once for the micro-kernel.
 
+use std::sync::Mutex;
+
 use super::{GemmError, expect};
-use crate::Isa;
 use crate::aligned::AlignedVec;
+use crate::pool::lock;
 use crate::simd::Simd;
+use crate::{Isa, Pool};
 
 /// W (n, k) as panels: `[n / NR][k][NR]`, the last panel's missing rows zero.
 #[derive(Debug)]
@@ -14,16 +17,43 @@ pub struct PackedB {
     data: AlignedVec<f32>,
 }
 
+/// Calls a function once for each of so many panels.
+type RunPanels<'a> = dyn Fn(usize, &(dyn Fn(usize) + Sync)) + 'a;
+
 impl PackedB {
     /// Packs `w`, (n, k) row-major, for the kernels of `isa`.
     ///
     /// # Errors
     /// [`GemmError::Shape`] where `w` has not n·k values; [`GemmError::OutOfMemory`].
     pub fn pack(isa: Isa, w: &[f32], n: usize, k: usize) -> Result<Self, GemmError> {
+        Self::pack_rows(isa, w, n, k, &|panels, one| (0..panels).for_each(one))
+    }
+
+    /// As [`pack`](Self::pack), panels shared out to the threads of a pool.
+    ///
+    /// # Errors
+    /// As [`pack`](Self::pack).
+    pub fn pack_on(
+        pool: &Pool,
+        isa: Isa,
+        w: &[f32],
+        n: usize,
+        k: usize,
+    ) -> Result<Self, GemmError> {
+        Self::pack_rows(isa, w, n, k, &|panels, one| pool.run(panels, &|panel, _| one(panel)))
+    }
+
+    fn pack_rows(
+        isa: Isa,
+        w: &[f32],
+        n: usize,
+        k: usize,
+        run: &RunPanels<'_>,
+    ) -> Result<Self, GemmError> {
         /// Columns turned at a time: as many lines of a panel stay in L1.
         const STEP: usize = 8;
         expect("weight values", w.len(), n.saturating_mul(k))?;
-        Self::pack_with(isa, n, k, |first, rows, values, nr| {
+        Self::pack_with(isa, n, k, run, |first, rows, values, nr| {
             let w = &w[first * k..][..rows * k];
             for (c, lines) in values.chunks_mut(STEP * nr).enumerate() {
                 for (r, row) in w.chunks_exact(k).enumerate() {
@@ -42,7 +72,8 @@ impl PackedB {
     /// As [`pack`](Self::pack).
     pub fn pack_transposed(isa: Isa, w: &[f32], k: usize, n: usize) -> Result<Self, GemmError> {
         expect("weight values", w.len(), n.saturating_mul(k))?;
-        Self::pack_with(isa, n, k, |first, rows, values, nr| {
+        let run: &RunPanels<'_> = &|panels, one| (0..panels).for_each(one);
+        Self::pack_with(isa, n, k, run, |first, rows, values, nr| {
             for (line, row) in values.chunks_exact_mut(nr).zip(w.chunks_exact(n)) {
                 line[..rows].copy_from_slice(&row[first..first + rows]);
             }
@@ -54,16 +85,18 @@ impl PackedB {
         isa: Isa,
         n: usize,
         k: usize,
-        fill: impl Fn(usize, usize, &mut [f32], usize),
+        run: &RunPanels<'_>,
+        fill: impl Fn(usize, usize, &mut [f32], usize) + Sync,
     ) -> Result<Self, GemmError> {
         let nr = micro_tile(isa).1;
         let len = n.div_ceil(nr).saturating_mul(nr).saturating_mul(k);
         let mut data = AlignedVec::try_zeroed(len)?;
         if k > 0 {
-            for (panel, values) in data.chunks_exact_mut(k * nr).enumerate() {
+            let panels: Vec<_> = data.chunks_exact_mut(k * nr).map(Mutex::new).collect();
+            run(panels.len(), &|panel| {
                 let first = panel * nr;
-                fill(first, nr.min(n - first), values, nr);
-            }
+                fill(first, nr.min(n - first), &mut lock(&panels[panel]), nr);
+            });
         }
         Ok(Self { isa, n, k, data })
     }

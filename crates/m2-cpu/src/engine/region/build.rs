@@ -280,7 +280,7 @@ impl Compiler<'_> {
         blocks: usize,
     ) -> Result<StageOp, Error> {
         let w = self.plan.graph.node(node.inputs[1]);
-        let packed = self.weights.packed(self.machine.isa, w, blocks, self.params)?;
+        let packed = self.weights.packed(self.machine, w, blocks, self.params)?;
         let bias = e.bias.then(|| self.weight(node.inputs[2])).transpose()?;
         let residual = match e.residual {
             true => node.inputs.last().map(|i| self.operand(*i)).transpose()?,
