@@ -140,6 +140,16 @@ def started(line, stdin, env):
     return took, used.ru_maxrss / 1024, json.loads(first)
 
 
+def parts(args, folder, whole):
+    """Prints what ours spends its start on: medians of fresh processes."""
+    runs = [json.loads(call(args, "bench", "start", "--model", folder, "--json", SENTENCE)) for _ in range(args.starts)]
+    ms = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+    alone = ", ".join(f"{name} {ms[name + '_ms']:.1f}" for name in ("tokenizer", "read", "check"))
+    print(f"\nours, ms: process and output {1e3 * whole - ms['total_ms']:.1f}, open {ms['open_ms']:.1f} "
+          f"(alone: {alone}), tokenise {ms['tokenise_ms']:.1f}, plan and pack {ms['pack_ms']:.1f}, "
+          f"first forward {ms['forward_ms']:.1f}")
+
+
 def start(args, folder, onnx, peer):
     threads = str(args.threads)
     sentence = (SENTENCE + "\n").encode()
@@ -176,6 +186,7 @@ def start(args, folder, onnx, peer):
     ]
     table(["", "seconds, median (minimum)", "peak MB", "binary MB"], rows)
     ours, theirs = (statistics.median(seconds[name]) for name in ("ours", "candle"))
+    parts(args, folder, ours)
     print(f"\nstart: {ours / theirs:.2f} of candle's, target ≤ 1: {'reached' if ours <= theirs else 'MISSED'}")
 
 

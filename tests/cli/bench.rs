@@ -48,3 +48,15 @@ fn lengths_are_timed_one_by_one_and_bad_ones_refused() {
     let dump = dir.path().join("x.npy");
     bench(&["--lengths", "8,16", "--dump", text(&dump)]).refused(&["--dump"]);
 }
+
+#[test]
+fn a_start_is_timed_in_parts() {
+    let (_dir, model) = small_model("5");
+    let found = run(&["bench", "start", "--json", "--model", text(&model), "a text"]).done().json();
+    let ms = |name: &str| found[format!("{name}_ms")].as_f64().unwrap();
+    let parts = ["open", "tokenise", "pack", "forward"].map(ms);
+    assert!(parts.iter().all(|&part| part > 0.0), "{found}");
+    assert!((ms("total") - parts.iter().sum::<f64>()).abs() < 1e-6 * ms("total"), "{found}");
+    assert!(["tokenizer", "read", "check"].iter().all(|&name| ms(name) > 0.0), "{found}");
+    run(&["bench", "start", "--model", "no/such/folder"]).refused(&["no/such/folder"]);
+}

@@ -439,6 +439,30 @@ pub struct Bench {
 #[derive(Debug, Subcommand)]
 pub enum BenchWhat {
     Forward(BenchForward),
+    Start(BenchStart),
+}
+
+/// Time what passes between opening a model and the first vector of a text, part by part.
+///
+/// The parts that are done side by side, tokenizer and weights, are timed once more afterwards, each
+/// alone. Run it anew for each time wanted: only a fresh process starts.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    m2 bench start --model all-MiniLM-L6-v2\n  \
+    m2 bench start --model ./model --threads 2 --json \"a text\"")]
+pub struct BenchStart {
+    /// A model's folder, or the name of one that `m2 pull` fetched.
+    #[arg(long, short, default_value = m2::DEFAULT_MODEL)]
+    pub model: String,
+    /// Where to run.
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// The text.
+    #[arg(default_value = "The quick brown fox jumps over the lazy dog.")]
+    pub text: String,
 }
 
 /// Time the forward pass of a model's encoder: ids in, hidden states out.

@@ -1,6 +1,8 @@
 //! Timing a model's forward pass, in the way it is compared with other engines: ids in, hidden
 //! states or vectors out, weights and spectra ready.
 
+mod start;
+
 use std::{
     collections::BTreeMap,
     iter,
@@ -23,6 +25,8 @@ use crate::{
     files::safetensors::{LoadOptions, Safetensors},
     fresh, read_config,
 };
+
+pub use start::{Start, start};
 
 /// The fewest and the most rounds where none are asked for, and the time that they should take.
 const ROUNDS: (usize, usize) = (5, 51);

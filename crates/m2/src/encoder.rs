@@ -182,6 +182,17 @@ impl Encoder {
         self.embed_prepared(&prepared, &mut |_| true).await
     }
 
+    /// Makes what the first batch of prepared texts will need.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) async fn load(&mut self, texts: &[Prepared]) -> Result<(), Error> {
+        let lengths: Vec<usize> = texts.iter().map(|t| t.0.ids.len()).collect();
+        if let Some(batch) = group(&lengths, self.bounds).first() {
+            let sizes = batch_of(texts, batch)?.sizes();
+            self.model.program(sizes, &[self.output.as_str()]).await?;
+        }
+        Ok(())
+    }
+
     /// Vectors of prepared texts.
     ///
     /// Texts run in batches of similar lengths. After each batch `go_on` gets the number of texts of
@@ -198,11 +209,7 @@ impl Encoder {
         let mut values = vec![0.0; texts.len() * self.width];
         let mut done = vec![false; texts.len()];
         for batch in group(&lengths, self.bounds) {
-            let rows: Vec<Text<'_>> = batch
-                .iter()
-                .map(|&i| Text { ids: &texts[i].0.ids, token_types: None, valid: texts[i].0.valid })
-                .collect();
-            let data = Batch::from_texts(&rows)?;
+            let data = batch_of(texts, &batch)?;
             let found = self.model.run(&data, &[self.output.as_str()]).await?;
             let found = found[0].to_f32();
             if !found.iter().all(|v| v.is_finite()) {
@@ -302,6 +309,15 @@ impl Embeddings {
     pub fn cosine(&self, i: usize, j: usize) -> f32 {
         cosine(self.row(i), self.row(j))
     }
+}
+
+/// A batch of the prepared texts with these indices.
+fn batch_of(texts: &[Prepared], indices: &[usize]) -> Result<Batch, Error> {
+    let row = |&i: &usize| {
+        let text = &texts[i].0;
+        Text { ids: &text.ids, token_types: None, valid: text.valid }
+    };
+    Ok(Batch::from_texts(&indices.iter().map(row).collect::<Vec<_>>())?)
 }
 
 /// Cosine similarity of two vectors of one length; 0 where one of them is zero.

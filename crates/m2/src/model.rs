@@ -187,7 +187,7 @@ impl Model {
     }
 
     /// The position in the cache of a program for these sizes; it is made if need be.
-    async fn program(&mut self, sizes: Sizes, outputs: &[&str]) -> Result<usize, Error> {
+    pub(crate) async fn program(&mut self, sizes: Sizes, outputs: &[&str]) -> Result<usize, Error> {
         let class = self.class(sizes);
         let same = |c: &Cached| c.class == class && c.outputs == outputs;
         if let Some(at) = self.programs.iter().position(same) {

@@ -41,14 +41,15 @@ impl Model {
         let (tokenizer, weights) = thread::scope(|scope| {
             // Half a megabyte of tokenizer takes as long as tens of megabytes of weights.
             let tokenizer = scope.spawn(|| read_tokenizer(folder));
-            let weights = read_weights(folder, &config, options);
+            let weights = read_weights(folder, &config, options, FiniteCheck::Read);
             (tokenizer.join(), weights)
         });
         let weights = weights?;
         let tokenizer = tokenizer.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let settings = Settings::read(&|path| read_text(&folder.join(path), MAX_JSON))?;
         let again = (folder.to_owned(), weights.config.clone());
-        let reload = move || Ok(read_weights(&again.0, &again.1, options)?.tensors);
+        let reload =
+            move || Ok(read_weights(&again.0, &again.1, options, FiniteCheck::Read)?.tensors);
         let parts = Parts {
             name: folder.display().to_string(),
             weights,
@@ -79,21 +80,20 @@ pub fn read_config(folder: &Path) -> Result<ModelConfig, Error> {
         .map_err(|source| Error::Config { file: path.display().to_string(), source })
 }
 
-/// The weights of a folder, every number checked; the word embeddings, of which a text touches a few
-/// rows, stay mapped and unread, and so does the copy of them that is the decoder's.
-fn read_weights(
+/// Whether a tensor stays mapped and unread: the word embeddings, of which a text touches a few rows,
+/// and the copy of them that is the decoder's.
+pub(crate) fn mapped(name: &str) -> bool {
+    name.ends_with("word_embeddings.weight") || name.ends_with("cls.predictions.decoder.weight")
+}
+
+/// The weights of a folder.
+pub(crate) fn read_weights(
     folder: &Path,
     config: &ModelConfig,
     options: OpenOptions,
+    finite: FiniteCheck,
 ) -> Result<Weights, Error> {
-    let load = LoadOptions {
-        map: &|name| {
-            name.ends_with("word_embeddings.weight")
-                || name.ends_with("cls.predictions.decoder.weight")
-        },
-        finite: FiniteCheck::Read,
-        ..LoadOptions::default()
-    };
+    let load = LoadOptions { map: &mapped, finite, ..LoadOptions::default() };
     let files = Safetensors::open(folder)?;
     let wanted: Vec<&str> = files
         .tensors()

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     path::Path,
+    time::Duration,
 };
 
 use anyhow::bail;
@@ -15,7 +16,7 @@ use m2_ir::{DType, HostTensor};
 use serde_json::{Value, json};
 
 use crate::{
-    args::{Args, Bench, BenchDType, BenchForward, BenchOutput, BenchWhat},
+    args::{Args, Bench, BenchDType, BenchForward, BenchOutput, BenchStart, BenchWhat},
     exit::Outcome,
 };
 
@@ -25,6 +26,7 @@ const SEED: u32 = 0;
 pub fn run(args: &Args, a: &Bench) -> anyhow::Result<Outcome> {
     match &a.what {
         BenchWhat::Forward(a) => forward(args, a),
+        BenchWhat::Start(a) => start(args, a),
     }
 }
 
@@ -51,6 +53,32 @@ fn forward(args: &Args, a: &BenchForward) -> anyhow::Result<Outcome> {
     }
     if a.json {
         writeln!(io::stdout(), "{}", Value::Array(results))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn start(args: &Args, a: &BenchStart) -> anyhow::Result<Outcome> {
+    let folder = m2::locate(&a.model, &m2::files::cache::Locations::from_env())?;
+    let parts = m2::bench::start(&folder, super::device(args, &a.device)?, &a.text)?;
+    let ms = |part: Duration| part.as_secs_f64() * 1e3;
+    let all = [
+        ("total", parts.total(), "to the first vector:"),
+        ("open", parts.open, "  open, all threads"),
+        ("tokenizer", parts.tokenizer, "    tokenizer, alone"),
+        ("read", parts.read, "    read weights, alone"),
+        ("check", parts.check, "    check for NaN, one thread"),
+        ("tokenise", parts.tokenise, "  tokenise"),
+        ("pack", parts.pack, "  plan, pack, allocate"),
+        ("forward", parts.forward, "  first forward"),
+    ];
+    let mut out = io::stdout();
+    if a.json {
+        let parts = all.map(|(name, part, _)| (format!("{name}_ms"), json!(ms(part))));
+        writeln!(out, "{}", Value::Object(parts.into_iter().collect()))?;
+        return Ok(Outcome::Done);
+    }
+    for (_, part, what) in all {
+        writeln!(out, "{what:<30} {:>8.2} ms", ms(part))?;
     }
     Ok(Outcome::Done)
 }
