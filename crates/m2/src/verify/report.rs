@@ -78,7 +78,7 @@ impl fmt::Display for Report {
             )?;
         }
         for name in &self.unknown {
-            writeln!(f, "{name:<34} not a value of this model  FAILED")?;
+            writeln!(f, "{name:<34} not a value of this model, --skip it  FAILED")?;
         }
         for name in &self.excepted {
             writeln!(f, "{name:<34} not compared")?;
