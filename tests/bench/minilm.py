@@ -22,7 +22,7 @@ import sys
 import time
 from pathlib import Path
 
-from common import HERE, HOME, PAUSE, ROOT, Worker, interleave, machine, options, parse, show, table
+from common import HERE, HOME, PAUSE, ROOT, Worker, call, interleave, machine, options, parse, show, table
 
 SENTENCE = "A man is eating food."
 # One token each.
