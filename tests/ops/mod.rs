@@ -27,3 +27,21 @@ mod sequence_mixer;
 mod short_conv;
 mod slice;
 mod softmax;
+
+/// Names of ops are one noun in types, files and dumps.
+#[test]
+fn ops_are_named_as_their_files() {
+    use m2_ir::{Op, ops::*};
+    let some: [Op; 6] = [
+        LongConv.into(),
+        QueryAttention.into(),
+        Softmax.into(),
+        PoolRows.into(),
+        Gather.into(),
+        ConvPair.into(),
+    ];
+    let ops = crate::support::house::root().join("crates/m2-ir/src/ops");
+    for op in some {
+        assert!(ops.join(format!("{}.rs", op.name())).exists(), "{}", op.name());
+    }
+}

@@ -10,8 +10,8 @@ use crate::{
 };
 
 /// Largest size of the repository's files, and of the golden ones among them, in bytes.
-const REPOSITORY: u64 = 30 << 20;
-const GOLDEN: u64 = 6 << 20;
+const REPOSITORY: u64 = 30_000_000;
+const GOLDEN: u64 = 6_000_000;
 /// What lies at the top, beside the folders of `ARCHITECTURE.md`.
 const TOP: &[&str] = &[
     ".cargo",
@@ -39,6 +39,9 @@ const TOP: &[&str] = &[
 /// Sizes from which a file or a function is listed.
 const LONG_FILE: usize = 500;
 const LONG_FUNCTION: usize = 80;
+/// The most lines of a Rust file, and of the one in the middle.
+const LONGEST: usize = 1000;
+const MEDIAN: usize = 200;
 
 /// `cargo xtask tidy`
 pub fn chore(_: &[String]) -> Result<()> {
@@ -88,6 +91,7 @@ fn check(files: &[String]) -> Result<Vec<String>> {
     }
     complaints.extend(top_level(files));
     complaints.extend(siblings(files));
+    complaints.extend(too_long(lengths(files, ".rs")?));
     Ok(complaints)
 }
 
@@ -139,6 +143,18 @@ const SIBLINGS: &[&str] = &["crates/m2-cpu/src/ops", "crates/m2-wgpu/src/ops", "
 const PARTS: &[&str] = &["mod", "epilogue", "check"];
 /// What several ops of `m2-wgpu` share: moves, products, Fourier transforms.
 const SHARED: &[&str] = &["copy", "product", "transform"];
+/// Ops that run kernels of others: products those of `matmul`, moves those of `copy`; the text of an
+/// elementwise kernel is written from its expression, and a reshape runs none.
+const BORROWERS: &[&str] = &[
+    "block_diag_matmul",
+    "concat",
+    "elementwise",
+    "monarch",
+    "pad",
+    "permute",
+    "reshape",
+    "slice",
+];
 /// A view: the CPU moves nothing.
 const VIEWS: &[&str] = &["crates/m2-cpu/src/ops/reshape.rs"];
 
@@ -168,21 +184,48 @@ fn siblings(files: &[String]) -> Vec<String> {
         .iter()
         .filter(|name| !ops.contains(*name) && !SHARED.contains(name) && **name != "prelude");
     complaints.extend(others.map(|name| format!("shaders/{name} belongs to no op")));
+    let own = ops.iter().filter(|op| folders.contains(*op) == BORROWERS.contains(op));
+    complaints.extend(own.map(|op| match BORROWERS.contains(op) {
+        true => format!("shaders/{op}: expected none, it runs kernels of others"),
+        false => format!("shaders/{op} is missing: every other op has kernels"),
+    }));
+    complaints
+}
+
+fn read(file: &str) -> Result<String> {
+    fs::read_to_string(root().join(file)).with_context(|| file.to_owned())
+}
+
+/// Lines of each file of a kind, the shortest first.
+fn lengths<'a>(files: &'a [String], kind: &str) -> Result<Vec<(usize, &'a str)>> {
+    let of_kind = files.iter().filter(|f| f.ends_with(kind));
+    let mut all = of_kind
+        .map(|file| Ok((read(file)?.lines().count(), file.as_str())))
+        .collect::<Result<Vec<_>>>()?;
+    all.sort_unstable();
+    Ok(all)
+}
+
+/// Files are small enough to read at one sitting.
+fn too_long(lengths: Vec<(usize, &str)>) -> Vec<String> {
+    let long = lengths.iter().filter(|(lines, _)| *lines > LONGEST);
+    let mut complaints: Vec<String> =
+        long.map(|(lines, file)| format!("{file}: {lines} lines, at most {LONGEST}")).collect();
+    if let Some((lines, _)) = lengths.get(lengths.len() / 2).filter(|(n, _)| *n > MEDIAN) {
+        complaints.push(format!("the median file has {lines} lines, at most {MEDIAN}"));
+    }
     complaints
 }
 
 /// Prints the lines per file, and what grew longer than a reader is grateful for.
 fn sizes(files: &[String]) -> Result<()> {
     for kind in [".rs", ".wgsl"] {
-        let mut lengths = Vec::new();
         for file in files.iter().filter(|f| f.ends_with(kind)) {
-            let text = fs::read_to_string(root().join(file)).with_context(|| file.clone())?;
-            for (name, at, lines) in long_functions(&text) {
+            for (name, at, lines) in long_functions(&read(file)?) {
                 println!("{file}:{at}: {name} has {lines} lines");
             }
-            lengths.push((text.lines().count(), file));
         }
-        lengths.sort();
+        let lengths = lengths(files, kind)?;
         for (lines, file) in lengths.iter().filter(|(n, _)| *n > LONG_FILE) {
             println!("{file}: {lines} lines");
         }
@@ -244,7 +287,8 @@ mod tests {
         }
         assert_eq!(top_level(&["notes.txt".into(), "README.md".into()]).len(), 1);
         let one = ["crates/m2-ir/src/ops/dft.rs".into()];
-        assert_eq!(siblings(&one).len(), SIBLINGS.len());
+        assert_eq!(siblings(&one).len(), SIBLINGS.len() + 1, "files beside it, and its kernels");
+        assert_eq!(too_long(vec![(1, "a.rs"), (201, "b.rs"), (1001, "c.rs")]).len(), 2);
         for file in ["tests/ops/dft.rs", "crates/m2-cpu/src/ops/dft.rs", "shaders/dft/dft.wgsl"] {
             assert_eq!(siblings(&[file.into()]).len(), 1, "{file}");
         }
