@@ -59,6 +59,14 @@ impl WgpuBackend {
         program.poison(&self.gpu);
     }
 
+    /// Waits until everything that was run is done, so that it can be timed.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn wait(&self) -> Result<(), Error> {
+        self.gpu.wait()
+    }
+
     /// Destroys the device: whatever is asked of it afterwards fails with [`Error::DeviceLost`].
     pub fn destroy(&self) {
         self.gpu.device.destroy();

@@ -238,6 +238,16 @@ impl Gpu {
         })
     }
 
+    /// Waits until all submitted work is done; a browser's page cannot wait.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn wait(&self) -> Result<(), Error> {
+        let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.check()?;
+        polled.map(drop).map_err(|e| Error::DeviceLost(e.to_string()))
+    }
+
     /// Waits until a buffer is mapped for reading.
     ///
     /// # Errors

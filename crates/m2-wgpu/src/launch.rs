@@ -55,6 +55,8 @@ pub(crate) enum Bind {
 pub(crate) enum Slot {
     /// The value of a node.
     Value(NodeId),
+    /// So many of a node's channels (rows of its first fixed axis), from the second number on.
+    Channels(NodeId, usize, usize),
     /// The row table.
     Rows,
     /// First token of each row.

@@ -299,6 +299,24 @@ impl Parts {
         Ok(Part { buffer: buffer.clone(), offset, bytes: bytes.next_multiple_of(16) })
     }
 
+    /// A range of the channels of a node's value.
+    fn channels(&self, id: NodeId, first: usize, count: usize) -> Result<Part, Error> {
+        let node = self.plan.graph.node(id);
+        let (of, start) = self.plan.resolve(id);
+        let layout = Layout::of(&self.plan.graph.node(of).ty, &self.class);
+        let channel = layout.len() as u64 / layout.rest()[0].max(1) as u64 * 4;
+        let Some(buffer) = self.values.get(&of) else {
+            return Err(Error::Unsupported {
+                path: node.name.clone(),
+                op: node.op.name(),
+                what: "that has no place of its own".into(),
+            });
+        };
+        let bytes = count as u64 * channel;
+        self.check_binding(&node.name, bytes)?;
+        Ok(Part { buffer: buffer.clone(), offset: (start + first) as u64 * channel, bytes })
+    }
+
     fn check_binding(&self, what: &str, bytes: u64) -> Result<(), Error> {
         if bytes <= self.max_binding {
             return Ok(());
@@ -319,6 +337,7 @@ impl Parts {
         };
         Ok(match slot {
             Slot::Value(id) => self.part(id)?,
+            Slot::Channels(id, first, count) => self.channels(id, first, count)?,
             Slot::Rows => whole(&self.rows),
             Slot::First => whole(&self.first),
             Slot::Asked => whole(&self.asked),
