@@ -35,10 +35,52 @@ impl FromStr for Choice {
 pub struct Options {
     /// Which adapter.
     pub adapter: Choice,
-    /// Take no more than WebGPU's default limits, which every adapter grants.
-    pub default_limits: bool,
+    /// Which of its limits to take.
+    pub limits: Limits,
     /// Longest row that is convolved by transforms in workgroup memory; none: what fits it.
     pub longest_transform: Option<usize>,
+    /// Memory that a program may take, in bytes; none: as much as the device gives.
+    pub max_memory: Option<u64>,
+    /// What an earlier process compiled, as [`WgpuBackend::compiled`](crate::WgpuBackend::compiled)
+    /// gave it for this adapter.
+    pub compiled: Option<Vec<u8>>,
+}
+
+/// How much of what an adapter grants a device takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Limits {
+    /// All of it.
+    #[default]
+    Adapter,
+    /// WebGPU's default limits, which every adapter grants.
+    WebGpu,
+    /// No more than this of any.
+    AtMost {
+        /// Bytes of a buffer that one dispatch can see.
+        binding: u64,
+        /// Bytes of a buffer.
+        buffer: u64,
+        /// Bytes of workgroup memory.
+        workgroup_memory: u32,
+    },
+}
+
+impl Limits {
+    /// What is asked of an adapter that grants `all`.
+    fn of(&self, all: wgpu::Limits) -> wgpu::Limits {
+        match *self {
+            Limits::Adapter => all,
+            Limits::WebGpu => wgpu::Limits::default(),
+            Limits::AtMost { binding, buffer, workgroup_memory } => wgpu::Limits {
+                max_storage_buffer_binding_size: all.max_storage_buffer_binding_size.min(binding),
+                max_buffer_size: all.max_buffer_size.min(buffer),
+                max_compute_workgroup_storage_size: all
+                    .max_compute_workgroup_storage_size
+                    .min(workgroup_memory),
+                ..all
+            },
+        }
+    }
 }
 
 /// What kind of processor an adapter is.
@@ -67,6 +109,8 @@ pub struct Adapter {
     pub driver: String,
     /// What kind of processor it is.
     pub class: Class,
+    /// A name for files about this adapter: equal for equal devices and drivers.
+    pub key: String,
 }
 
 impl Adapter {
@@ -83,6 +127,7 @@ impl Adapter {
             api: info.backend.to_str().into(),
             driver: format!("{} {}", info.driver, info.driver_info).trim().into(),
             class,
+            key: format!("{}-{:x}-{:x}", info.backend.to_str(), info.vendor, info.device),
         }
     }
 
@@ -168,23 +213,36 @@ async fn choose(instance: &wgpu::Instance, choice: &Choice) -> Result<wgpu::Adap
     }
 }
 
+/// Features that make something faster where they are there.
+const WANTED: wgpu::Features =
+    wgpu::Features::PIPELINE_CACHE.union(wgpu::Features::TIMESTAMP_QUERY);
+
+/// An opened device with what is known of it.
+pub(crate) struct Opened {
+    pub gpu: Gpu,
+    pub adapter: Adapter,
+    pub limits: wgpu::Limits,
+}
+
 /// Opens a device.
 ///
 /// # Errors
 /// When no adapter fits, or it refuses.
-pub(crate) async fn open(options: &Options) -> Result<(Gpu, Adapter, wgpu::Limits), Error> {
+pub(crate) async fn open(options: &Options) -> Result<Opened, Error> {
     let adapter = choose(&instance(), &options.adapter).await?;
     let known = Adapter::of(&adapter.get_info());
-    let limits = if options.default_limits { wgpu::Limits::default() } else { adapter.limits() };
+    let limits = options.limits.of(adapter.limits());
     let (device, queue) = adapter
         .request_device(&wgpu::DeviceDescriptor {
             label: Some("m2"),
+            required_features: adapter.features() & WANTED,
             required_limits: limits.clone(),
             ..Default::default()
         })
         .await
         .map_err(|e| Error::NoDevice { adapter: known.name.clone(), message: e.to_string() })?;
-    Ok((Gpu::new(device, queue), known, limits))
+    let gpu = Gpu::new(device, queue, options.compiled.as_deref());
+    Ok(Opened { gpu, adapter: known, limits })
 }
 
 #[cfg(test)]
@@ -202,7 +260,8 @@ mod tests {
     #[test]
     fn an_adapter_that_hides_its_name_is_called_so() {
         let (api, driver) = ("webgpu".to_owned(), String::new());
-        let mut adapter = Adapter { name: String::new(), api, driver, class: Class::Other };
+        let key = String::new();
+        let mut adapter = Adapter { name: String::new(), api, driver, class: Class::Other, key };
         assert_eq!(adapter.short(), "unnamed adapter (webgpu)");
         assert_eq!(adapter.to_string(), "unnamed adapter (webgpu, unknown kind)");
         adapter.name = "A".into();

@@ -1,21 +1,66 @@
 //! The [`Backend`] of a GPU.
 
+use std::fmt;
+
 use m2_ir::{Backend, Batch, HostTensor, Kind, Layout, Parameters, Plan, Target};
 
 use crate::{
-    Adapter, Created, Error, Options, Program, Weights, adapter::open, gpu::Gpu, program::Settings,
+    Adapter, Class, Created, Error, Options, Program, Schedule, Weights,
+    adapter::{Opened, open},
+    gpu::Gpu,
+    pipelines::Progress,
+    program::Settings,
+    submit::Pace,
 };
 
 /// Most points of a transform that one workgroup does: eight for each of 256 invocations.
 const MAX_TRANSFORM: usize = 2048;
+/// Seconds that a submission should take at most.
+const SUBMISSION: f64 = 0.25;
 
 /// An opened GPU.
-#[derive(Debug)]
 pub struct WgpuBackend {
     gpu: Gpu,
     adapter: Adapter,
     target: Target,
     settings: Settings,
+    progress: Option<Box<Progress>>,
+}
+
+impl fmt::Debug for WgpuBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WgpuBackend").field("adapter", &self.adapter).finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// What a device with these limits and options can do.
+    fn of(limits: &wgpu::Limits, options: &Options, class: Class) -> Self {
+        // A point is a complex number of eight bytes.
+        let points = limits.max_compute_workgroup_storage_size as usize / 8;
+        let fits = if points.is_power_of_two() { points } else { points.next_power_of_two() / 2 };
+        let longest = options.longest_transform.unwrap_or(MAX_TRANSFORM);
+        // What the slowest device of a class does; an unnamed one in a browser may be any.
+        let flops_per_second = match class {
+            Class::Discrete => 3e12,
+            Class::Virtual => 1e12,
+            Class::Integrated => 2e11,
+            Class::Other => 5e10,
+            Class::Software => 2e9,
+        };
+        Settings {
+            longest_transform: longest.min(MAX_TRANSFORM).min(fits),
+            max_binding: limits.max_storage_buffer_binding_size,
+            max_buffer: limits.max_buffer_size,
+            max_memory: options.max_memory.unwrap_or(u64::MAX),
+            pace: Pace { flops_per_second, seconds: SUBMISSION },
+        }
+    }
+
+    /// What any device can do.
+    pub(crate) fn webgpu() -> Self {
+        Settings::of(&wgpu::Limits::default(), &Options::default(), Class::Other)
+    }
 }
 
 impl WgpuBackend {
@@ -24,23 +69,23 @@ impl WgpuBackend {
     /// # Errors
     /// When no adapter fits the options, or it refuses.
     pub async fn open(options: &Options) -> Result<Self, Error> {
-        let (gpu, adapter, limits) = open(options).await?;
-        let max_binding = limits.max_storage_buffer_binding_size;
+        let Opened { gpu, adapter, limits } = open(options).await?;
+        let settings = Settings::of(&limits, options, adapter.class);
         let target = Target {
             name: adapter.short(),
             kind: Kind::Gpu,
             layout: Layout::ChannelMajor,
-            max_binding,
-            max_buffer: limits.max_buffer_size,
+            max_binding: settings.max_binding,
+            max_buffer: settings.max_buffer,
+            max_memory: settings.max_memory,
             ..Target::webgpu()
         };
-        // A point is a complex number of eight bytes.
-        let points = limits.max_compute_workgroup_storage_size as usize / 8;
-        let fits = if points.is_power_of_two() { points } else { points.next_power_of_two() / 2 };
-        let longest = options.longest_transform.unwrap_or(MAX_TRANSFORM);
-        let settings =
-            Settings { longest_transform: longest.min(MAX_TRANSFORM).min(fits), max_binding };
-        Ok(WgpuBackend { gpu, adapter, target, settings })
+        Ok(WgpuBackend { gpu, adapter, target, settings, progress: None })
+    }
+
+    /// Tells `progress` how many of how many kernels are compiled while a plan is loaded.
+    pub fn on_compile(&mut self, progress: impl Fn(usize, usize) + Send + Sync + 'static) {
+        self.progress = Some(Box::new(progress));
     }
 
     /// The adapter that was opened.
@@ -51,6 +96,25 @@ impl WgpuBackend {
     /// Objects of the device made so far.
     pub fn created(&self) -> Created {
         self.gpu.created()
+    }
+
+    /// Bytes of all buffers that live now.
+    pub fn live_bytes(&self) -> u64 {
+        self.gpu.live_bytes()
+    }
+
+    /// What running a plan will take here.
+    ///
+    /// # Errors
+    /// As when the plan is loaded: what has no kernel or exceeds a limit.
+    pub fn schedule(&self, plan: &Plan) -> Result<Schedule, Error> {
+        Schedule::of(plan, &self.settings)
+    }
+
+    /// What the driver has compiled, for [`Options::compiled`] of the next process; none where the
+    /// driver keeps nothing.
+    pub fn compiled(&self) -> Option<Vec<u8>> {
+        self.gpu.pipelines.data()
     }
 
     /// Fills every buffer that a run of the program writes with NaN, so that a test can show that
@@ -70,6 +134,11 @@ impl WgpuBackend {
     /// Destroys the device: whatever is asked of it afterwards fails with [`Error::DeviceLost`].
     pub fn destroy(&self) {
         self.gpu.device.destroy();
+    }
+
+    /// Destroys the device after so many more dispatches, in the midst of a load or a run.
+    pub fn destroy_after(&self, dispatches: u64) {
+        self.gpu.countdown.start(dispatches);
     }
 }
 
@@ -96,7 +165,8 @@ impl Backend for WgpuBackend {
             return Err(Error::Plan(plan.target.name));
         }
         self.gpu.check()?;
-        Program::load(&self.gpu, plan, params, weights, self.settings).await
+        let progress = self.progress.as_deref();
+        Program::load(&self.gpu, plan, params, weights, self.settings, progress).await
     }
 
     async fn run(&self, program: &mut Program, batch: &Batch) -> Result<(), Error> {

@@ -1,17 +1,11 @@
-//! The device with its pipeline cache, its error log and its count of objects.
+//! The device with its error log and its count of objects.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
 
-use crate::{
-    Error,
-    launch::{Bind, Launch},
-};
+use crate::{Error, pipelines::Pipelines, submit::Countdown};
 
 /// How many objects of the device have been made since it was opened.
 ///
@@ -27,10 +21,10 @@ pub struct Created {
 }
 
 #[derive(Debug, Default)]
-struct Counters {
-    buffers: AtomicU64,
-    bind_groups: AtomicU64,
-    pipelines: AtomicU64,
+pub(crate) struct Counters {
+    pub buffers: AtomicU64,
+    pub bind_groups: AtomicU64,
+    pub pipelines: AtomicU64,
 }
 
 /// What the device reported outside of any call.
@@ -40,28 +34,22 @@ struct Faults {
     error: Option<Error>,
 }
 
-/// A pipeline and the layout of its one bind group.
-#[derive(Debug, Clone)]
-pub(crate) struct Pipeline {
-    pub pipeline: wgpu::ComputePipeline,
-    pub layout: wgpu::BindGroupLayout,
-}
-
-/// What tells pipelines apart: text, constants (as bits), which bindings are written.
-type Key = (String, Vec<(&'static str, u64)>, Vec<bool>);
-
 /// An opened device.
 #[derive(Debug)]
 pub(crate) struct Gpu {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
-    counters: Counters,
+    pub counters: Counters,
+    /// Bytes of buffers that live.
+    pub live: Arc<AtomicU64>,
+    pub pipelines: Pipelines,
+    /// For tests: destroys the device in the midst of a run.
+    pub countdown: Countdown,
     faults: Arc<Mutex<Faults>>,
-    pipelines: Mutex<HashMap<Key, Pipeline>>,
 }
 
 /// A lock that a panic elsewhere does not take away.
-fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
     m.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -75,7 +63,7 @@ fn typed(error: wgpu::Error) -> Error {
 
 impl Gpu {
     /// Wraps a device and listens to what goes wrong on it.
-    pub fn new(device: wgpu::Device, queue: wgpu::Queue) -> Self {
+    pub fn new(device: wgpu::Device, queue: wgpu::Queue, compiled: Option<&[u8]>) -> Self {
         let faults: Arc<Mutex<Faults>> = Arc::default();
         let log = faults.clone();
         device.on_uncaptured_error(Arc::new(move |e| {
@@ -85,8 +73,9 @@ impl Gpu {
         device.set_device_lost_callback(move |_, message| {
             lock(&log).lost.get_or_insert(message);
         });
-        let (counters, pipelines) = Default::default();
-        Gpu { device, queue, counters, faults, pipelines }
+        let pipelines = Pipelines::new(&device, compiled);
+        let (counters, live, countdown) = Default::default();
+        Gpu { device, queue, counters, live, pipelines, countdown, faults }
     }
 
     /// Objects made so far.
@@ -113,31 +102,6 @@ impl Gpu {
         }
     }
 
-    /// A buffer of at least `bytes` bytes that kernels and copies may use.
-    pub fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
-        self.counters.buffers.fetch_add(1, Ordering::Relaxed);
-        let size = bytes.next_multiple_of(16).max(16);
-        self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(label),
-            size,
-            usage,
-            mapped_at_creation: false,
-        })
-    }
-
-    /// A buffer for values: read and written by kernels, uploaded to and read back.
-    pub fn storage(&self, label: &str, bytes: u64) -> wgpu::Buffer {
-        use wgpu::BufferUsages as Usage;
-        self.buffer(label, bytes, Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST)
-    }
-
-    /// A buffer for values with contents.
-    pub fn upload(&self, label: &str, values: &[f32]) -> wgpu::Buffer {
-        let buffer = self.storage(label, size_of_val(values) as u64);
-        self.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(values));
-        buffer
-    }
-
     /// A bind group of a pipeline, its buffers at bindings 0, 1, ….
     pub fn bind_group(
         &self,
@@ -160,84 +124,6 @@ impl Gpu {
         })
     }
 
-    /// The pipeline of a dispatch, made on its first use.
-    ///
-    /// # Errors
-    /// When the kernel does not compile.
-    pub async fn pipeline(&self, launch: &Launch) -> Result<Pipeline, Error> {
-        let text = launch.source.text();
-        let written: Vec<bool> =
-            launch.bindings.iter().map(|b| matches!(b, Bind::Write(_))).collect();
-        let constants = launch.constants.iter().map(|(n, v)| (*n, v.to_bits())).collect();
-        let key: Key = (text.into_owned(), constants, written);
-        if let Some(known) = lock(&self.pipelines).get(&key) {
-            return Ok(known.clone());
-        }
-        let pipeline = self.compile(launch, &key).await?;
-        lock(&self.pipelines).insert(key, pipeline.clone());
-        Ok(pipeline)
-    }
-
-    async fn compile(&self, launch: &Launch, key: &Key) -> Result<Pipeline, Error> {
-        self.counters.pipelines.fetch_add(1, Ordering::Relaxed);
-        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let desc = wgpu::ShaderModuleDescriptor {
-            label: Some(&launch.label),
-            source: wgpu::ShaderSource::Wgsl(key.0.as_str().into()),
-        };
-        // SAFETY: every kernel stays inside its bindings for all sizes that a checked batch of the
-        // plan's class can have, and every loop ends; the tests run them on poisoned buffers.
-        let module = unsafe {
-            self.device.create_shader_module_trusted(desc, wgpu::ShaderRuntimeChecks::unchecked())
-        };
-        let layout = self.layout(&launch.label, &key.2);
-        let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(&launch.label),
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(&launch.label),
-            layout: Some(&pipeline_layout),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &launch.constants,
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: None,
-        });
-        if let Some(error) = scope.pop().await {
-            let mut message = error.to_string();
-            for m in module.get_compilation_info().await.messages {
-                let line = m.location.map_or(0, |l| l.line_number);
-                message.push_str(&format!("\nWGSL line {line}: {}", m.message));
-            }
-            let kernel = format!("{} {:?}", launch.label, launch.constants);
-            return Err(Error::Shader { kernel, message });
-        }
-        Ok(Pipeline { pipeline, layout })
-    }
-
-    fn layout(&self, label: &str, written: &[bool]) -> wgpu::BindGroupLayout {
-        let entry = |binding, ty| wgpu::BindGroupLayoutEntry {
-            binding,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
-            count: None,
-        };
-        let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform)];
-        entries.extend(
-            (1..)
-                .zip(written)
-                .map(|(i, w)| entry(i, wgpu::BufferBindingType::Storage { read_only: !w })),
-        );
-        self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some(label),
-            entries: &entries,
-        })
-    }
-
     /// Waits until all submitted work is done; a browser's page cannot wait.
     ///
     /// # Errors
@@ -248,15 +134,15 @@ impl Gpu {
         polled.map(drop).map_err(|e| Error::DeviceLost(e.to_string()))
     }
 
-    /// Waits until a buffer is mapped for reading.
+    /// Waits until a buffer is mapped.
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn map(&self, buffer: &wgpu::Buffer) -> Result<(), Error> {
+    pub async fn map(&self, buffer: &wgpu::Buffer, mode: wgpu::MapMode) -> Result<(), Error> {
         type Answer = (Option<Result<(), wgpu::BufferAsyncError>>, Option<std::task::Waker>);
         let shared: Arc<Mutex<Answer>> = Arc::default();
         let answer = shared.clone();
-        buffer.map_async(wgpu::MapMode::Read, .., move |result| {
+        buffer.map_async(mode, .., move |result| {
             let mut answer = lock(&answer);
             answer.0 = Some(result);
             if let Some(waker) = answer.1.take() {

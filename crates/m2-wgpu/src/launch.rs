@@ -20,6 +20,8 @@ pub(crate) struct Launch {
     pub bindings: Vec<Bind>,
     /// How many workgroups.
     pub grid: Grid,
+    /// Operations at the class, by the op's own count.
+    pub flops: u64,
 }
 
 /// Text of a kernel.

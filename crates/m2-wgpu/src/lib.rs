@@ -28,19 +28,29 @@
 
 mod adapter;
 mod backend;
+mod buffer;
 mod error;
 mod gpu;
 mod launch;
 mod layout;
 mod lowering;
+mod memory;
 mod ops;
+mod parts;
+mod pipelines;
 mod program;
+mod schedule;
 mod sizes;
+mod submit;
+mod upload;
 mod weights;
 
-pub use adapter::{Adapter, Choice, Class, Options, adapters};
+pub use adapter::{Adapter, Choice, Class, Limits, Options, adapters};
 pub use backend::WgpuBackend;
 pub use error::Error;
 pub use gpu::Created;
+pub use memory::Memory;
 pub use program::Program;
+pub use schedule::{Planned, Schedule};
+pub use submit::Recorded;
 pub use weights::Weights;

@@ -40,7 +40,9 @@ pub(crate) fn lower(
             continue;
         }
         cx.node = id;
+        let before = cx.launches.len();
         ops::lower(&mut cx, &plan.graph.node(id).op)?;
+        cx.share_flops(before);
     }
     Ok(cx.launches)
 }
@@ -121,7 +123,17 @@ impl Lowering<'_> {
     ) {
         let label = format!("{name} {}", self.plan.graph.node(self.node).name);
         let constants = constants.into_iter().collect();
-        self.launches.push(Launch { label, source, constants, bindings, grid });
+        self.launches.push(Launch { label, source, constants, bindings, grid, flops: 0 });
+    }
+
+    /// Spreads the node's operations over the dispatches from `first` on.
+    fn share_flops(&mut self, first: usize) {
+        let node = self.plan.graph.node(self.node);
+        let types: Vec<&Type> = node.inputs.iter().map(|i| self.ty(*i)).collect();
+        let flops = node.op.rule().flops(&types, &node.ty, &self.plan.class);
+        let launches = &mut self.launches[first..];
+        let each = flops / launches.len().max(1) as u64;
+        launches.iter_mut().for_each(|l| l.flops = each);
     }
 }
 

@@ -1,22 +1,24 @@
 //! Weights on the device, and tables that kernels read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use m2_ir::{Graph, Node, Op, Parameters, ops::alibi_slopes};
 
-use crate::{Error, gpu::Gpu};
-
-/// Bytes that are staged before they are handed to the device.
-const STAGED: usize = 32 << 20;
+use crate::{
+    Error,
+    buffer::{Buffer, padded},
+    gpu::Gpu,
+    launch::{Bind, Launch, Slot},
+    upload::Uploader,
+};
 
 /// Weights on the device by name, shared by all programs of a model, with the tables that programs
 /// of any model share.
 #[derive(Debug, Default)]
 pub struct Weights {
-    params: HashMap<String, (wgpu::Buffer, Vec<usize>)>,
-    roots: HashMap<usize, wgpu::Buffer>,
-    slopes: HashMap<usize, wgpu::Buffer>,
-    staged: usize,
+    params: HashMap<String, (Buffer, Vec<usize>)>,
+    roots: HashMap<usize, Buffer>,
+    slopes: HashMap<usize, Buffer>,
 }
 
 impl Weights {
@@ -24,28 +26,27 @@ impl Weights {
     ///
     /// # Errors
     /// When one is missing, has another shape, or is larger than a binding may be.
-    pub(crate) fn add(
+    pub(crate) async fn add(
         &mut self,
         gpu: &Gpu,
         graph: &Graph,
         params: &dyn Parameters,
         max_binding: u64,
     ) -> Result<(), Error> {
-        let uses = graph.uses();
-        for (id, node) in graph.iter().filter(|(_, n)| n.op == Op::Param) {
-            if uses[id.index()] > 0 {
-                self.add_one(gpu, node, params, max_binding)?;
-            }
+        let mut uploader = Uploader::default();
+        for node in used(graph) {
+            self.add_one(gpu, node, params, max_binding, &mut uploader).await?;
         }
         Ok(())
     }
 
-    fn add_one(
+    async fn add_one(
         &mut self,
         gpu: &Gpu,
         node: &Node,
         params: &dyn Parameters,
         max_binding: u64,
+        uploader: &mut Uploader,
     ) -> Result<(), Error> {
         let expected: Vec<usize> = node.ty.shape.iter().filter_map(|d| d.fixed()).collect();
         let shape_error = |found: &[usize]| Error::ParameterShape {
@@ -73,37 +74,74 @@ impl Weights {
                 hint: "use a smaller model or the CPU",
             });
         }
-        let buffer = gpu.upload(&node.name, &values);
+        let buffer = gpu.storage(&node.name, bytes as u64);
+        uploader.write(gpu, &buffer, bytemuck::cast_slice(&values)).await?;
         self.params.insert(node.name.clone(), (buffer, expected));
-        self.staged += bytes;
-        if self.staged > STAGED {
-            // Staging memory is freed once the copies are done.
-            gpu.queue.submit([]);
-            self.staged = 0;
-        }
         gpu.check()
     }
 
     /// The buffer of a weight.
-    pub(crate) fn param(&self, name: &str) -> Option<&wgpu::Buffer> {
+    pub(crate) fn param(&self, name: &str) -> Option<&Buffer> {
         self.params.get(name).map(|p| &p.0)
     }
 
+    /// Makes the table of a slot, if it is one.
+    pub(crate) fn table(&mut self, gpu: &Gpu, slot: Slot) {
+        match slot {
+            Slot::Roots(n) => drop(self.roots(gpu, n).clone()),
+            Slot::Slopes(heads) => drop(self.slopes(gpu, heads).clone()),
+            _ => {}
+        }
+    }
+
     /// The first `n` of the 2n-th roots of unity, exp(−iπk/n) as pairs.
-    pub(crate) fn roots(&mut self, gpu: &Gpu, n: usize) -> &wgpu::Buffer {
+    pub(crate) fn roots(&mut self, gpu: &Gpu, n: usize) -> &Buffer {
         self.roots.entry(n).or_insert_with(|| {
             let angle = |k: usize| -std::f64::consts::PI * k as f64 / n as f64;
             let table: Vec<f32> =
                 (0..n).flat_map(|k| [angle(k).cos() as f32, angle(k).sin() as f32]).collect();
-            gpu.upload("roots", &table)
+            table_of(gpu, "roots", &table)
         })
     }
 
     /// ALiBi's slopes.
-    pub(crate) fn slopes(&mut self, gpu: &Gpu, heads: usize) -> &wgpu::Buffer {
+    pub(crate) fn slopes(&mut self, gpu: &Gpu, heads: usize) -> &Buffer {
         self.slopes.entry(heads).or_insert_with(|| {
             let table: Vec<f32> = alibi_slopes(heads).into_iter().map(|s| s as f32).collect();
-            gpu.upload("slopes", &table)
+            table_of(gpu, "slopes", &table)
         })
     }
+}
+
+fn table_of(gpu: &Gpu, label: &str, values: &[f32]) -> Buffer {
+    let buffer = gpu.storage(label, size_of_val(values) as u64);
+    gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(values));
+    buffer
+}
+
+/// The weights that something reads.
+fn used(graph: &Graph) -> impl Iterator<Item = &Node> {
+    let uses = graph.uses();
+    graph.iter().filter(move |(id, n)| n.op == Op::Param && uses[id.index()] > 0).map(|(_, n)| n)
+}
+
+/// Bytes of the weights of a graph.
+pub(crate) fn bytes(graph: &Graph) -> u64 {
+    let len = |n: &Node| n.ty.shape.iter().filter_map(|d| d.fixed()).product::<usize>();
+    used(graph).map(|n| padded(len(n) as u64 * 4)).sum()
+}
+
+/// Bytes of the tables that dispatches read.
+pub(crate) fn table_bytes<'a>(launches: impl Iterator<Item = &'a Launch>) -> u64 {
+    let slots = launches.flat_map(|l| &l.bindings).map(|b| match b {
+        Bind::Read(slot) | Bind::Write(slot) => *slot,
+    });
+    let tables: HashSet<Slot> =
+        slots.filter(|s| matches!(s, Slot::Roots(_) | Slot::Slopes(_))).collect();
+    let bytes = |slot: &Slot| match *slot {
+        Slot::Roots(n) => 8 * n as u64,
+        Slot::Slopes(heads) => 4 * heads as u64,
+        _ => 0,
+    };
+    tables.iter().map(|s| padded(bytes(s))).sum()
 }

@@ -7,7 +7,7 @@ use m2_ir::{
     Backend, Batch, Builder, DType, Dim, Graph, HostTensor, NodeId, Op, RowTable, Sizes,
     plan::{Fusion, lower},
 };
-use m2_wgpu::{Choice, Options, WgpuBackend};
+use m2_wgpu::{Choice, Limits, Options, WgpuBackend};
 use pollster::block_on;
 
 /// The adapter named by `M2_ADAPTER`, or the best; none is an error where `M2_REQUIRE_GPU` is 1.
@@ -23,7 +23,8 @@ pub fn gpu() -> Option<&'static WgpuBackend> {
 /// As [`gpu`], with transforms only up to this length.
 pub fn open(longest_transform: Option<usize>) -> Option<WgpuBackend> {
     let adapter: Choice = std::env::var("M2_ADAPTER").unwrap_or_default().parse().unwrap();
-    let options = Options { adapter, default_limits: true, longest_transform };
+    let options =
+        Options { adapter, limits: Limits::WebGpu, longest_transform, ..Options::default() };
     match block_on(WgpuBackend::open(&options)) {
         Ok(gpu) => {
             println!("adapter: {:?}", gpu.adapter());

@@ -1,0 +1,218 @@
+//! The buffers of a program, and which part of which buffer a dispatch is given.
+
+use std::collections::HashMap;
+
+use m2_ir::{NodeId, Op, Plan, Sizes, plan::Place};
+
+use crate::{
+    Error, Weights,
+    buffer::Buffer,
+    gpu::Gpu,
+    launch::{Bind, Launch, Slot},
+    layout::Layout,
+    memory::{Buffers, is_activation},
+    program::Settings,
+    sizes::{RunRow, RunSizes},
+};
+
+/// A part of a buffer.
+#[derive(Clone)]
+pub(crate) struct Part {
+    pub buffer: Buffer,
+    pub offset: u64,
+    pub bytes: u64,
+    /// Whether it holds values along a run's tokens.
+    pub activation: bool,
+}
+
+impl Part {
+    fn whole(buffer: &Buffer) -> Self {
+        Part { buffer: buffer.clone(), offset: 0, bytes: buffer.size(), activation: false }
+    }
+
+    /// As a binding.
+    pub fn binding(&self) -> wgpu::BufferBinding<'_> {
+        wgpu::BufferBinding {
+            buffer: &self.buffer,
+            offset: self.offset,
+            size: std::num::NonZeroU64::new(self.bytes),
+        }
+    }
+}
+
+/// All buffers of a program.
+pub(crate) struct Parts {
+    pub plan: Plan,
+    pub class: Sizes,
+    /// Pieces of each node's value that has a place of its own.
+    values: HashMap<NodeId, Vec<Buffer>>,
+    activations: Vec<Vec<Buffer>>,
+    scratch: HashMap<usize, Buffer>,
+    pub sizes: Buffer,
+    pub rows: Buffer,
+    pub first: Buffer,
+    pub asked: Buffer,
+    max_binding: u64,
+}
+
+impl Parts {
+    /// Makes the buffers, and the tables that dispatches read.
+    pub fn allocate<'a>(
+        gpu: &Gpu,
+        plan: Plan,
+        class: Sizes,
+        pieces: &[usize],
+        buffers: &Buffers,
+        weights: &mut Weights,
+        settings: &Settings,
+        launches: impl Iterator<Item = &'a Launch>,
+    ) -> Self {
+        let colors = buffers.activations.iter();
+        let activations: Vec<Vec<Buffer>> = colors
+            .map(|pieces| pieces.iter().map(|&b| gpu.storage("activations", b)).collect())
+            .collect();
+        let mut values: HashMap<NodeId, Vec<Buffer>> = HashMap::new();
+        for (id, bytes) in &buffers.values {
+            values.insert(*id, vec![gpu.storage(&plan.graph.node(*id).name, *bytes)]);
+        }
+        for (id, node) in plan.graph.iter() {
+            let found = match (plan.places[id.index()], &node.op) {
+                (Place::Source, Op::Param) => weights.param(&node.name).map(|b| vec![b.clone()]),
+                (Place::Buffer(b), _) => Some(activations[b][..pieces[id.index()]].to_vec()),
+                _ => None,
+            };
+            values.extend(found.map(|b| (id, b)));
+        }
+        for bind in launches.flat_map(|l| &l.bindings) {
+            let (Bind::Read(slot) | Bind::Write(slot)) = bind;
+            weights.table(gpu, *slot);
+        }
+        use wgpu::BufferUsages as Usage;
+        let uniform = Usage::UNIFORM | Usage::COPY_DST;
+        let scratch =
+            buffers.scratch.iter().map(|(&i, &b)| (i, gpu.storage("scratch", b))).collect();
+        Parts {
+            values,
+            activations,
+            scratch,
+            sizes: gpu.buffer("sizes", size_of::<RunSizes>() as u64, uniform),
+            rows: gpu.storage("rows", (class.rows * size_of::<RunRow>()) as u64),
+            first: gpu.storage("first", class.rows as u64 * 4),
+            asked: gpu.storage("asked", class.asked as u64 * 4),
+            max_binding: settings.max_binding,
+            plan,
+            class,
+        }
+    }
+
+    /// The buffers that a run writes.
+    pub fn written(&self) -> impl Iterator<Item = &Buffer> {
+        self.activations.iter().flatten().chain(self.scratch.values())
+    }
+
+    /// The buffer of an input.
+    pub fn input(&self, id: NodeId) -> Option<&Buffer> {
+        self.values.get(&id)?.first()
+    }
+
+    /// The parts of buffers where a node's value lies, one after the other.
+    ///
+    /// # Errors
+    /// When the value is a view that cannot be shown as parts of buffers.
+    pub fn parts(&self, id: NodeId) -> Result<Vec<Part>, Error> {
+        let (of, _) = self.plan.resolve(id);
+        match self.values.get(&of) {
+            Some(pieces) if pieces.len() > 1 && of == id => {
+                let piece = self.piece(of, pieces.len());
+                let widths = (0..pieces.len()).map(|i| (i * piece, piece));
+                widths.map(|(first, count)| self.channels(id, first, count)).collect()
+            }
+            _ => Ok(vec![self.part(id)?]),
+        }
+    }
+
+    /// The part of a buffer where a node's whole value lies.
+    fn part(&self, id: NodeId) -> Result<Part, Error> {
+        let node = self.plan.graph.node(id);
+        let layout = Layout::of(&node.ty, &self.class);
+        let (of, start) = self.plan.resolve(id);
+        let base = Layout::of(&self.plan.graph.node(of).ty, &self.class);
+        // Columns are contiguous only where tokens are; a row-major tensor is shown as a whole.
+        let whole = base.len() == layout.len() && start == 0;
+        let shown = base.lead == layout.lead && (layout.lead.is_some() || whole);
+        let pieces = self.values.get(&of).filter(|p| p.len() == 1 && shown);
+        let Some(pieces) = pieces else {
+            return Err(self.hidden(id, format!("that shows {}", self.plan.graph.node(of).ty)));
+        };
+        let bytes = layout.len() as u64 * 4;
+        self.check_binding(&node.name, bytes)?;
+        Ok(Part {
+            buffer: pieces[0].clone(),
+            offset: (start * base.ld) as u64 * 4,
+            bytes: bytes.next_multiple_of(16),
+            activation: is_activation(&self.plan, id),
+        })
+    }
+
+    /// Channels of each of so many pieces of a value.
+    fn piece(&self, of: NodeId, pieces: usize) -> usize {
+        Layout::of(&self.plan.graph.node(of).ty, &self.class).rest()[0] / pieces
+    }
+
+    /// A range of the channels of a node's value, inside one piece of it.
+    fn channels(&self, id: NodeId, first: usize, count: usize) -> Result<Part, Error> {
+        let (of, start) = self.plan.resolve(id);
+        let layout = Layout::of(&self.plan.graph.node(of).ty, &self.class);
+        let channel = layout.len() as u64 / layout.rest()[0].max(1) as u64 * 4;
+        let pieces = self.values.get(&of).map_or(&[][..], |p| p);
+        let piece = self.piece(of, pieces.len().max(1));
+        let at = start + first;
+        let bytes = count as u64 * channel;
+        match pieces.get(at / piece) {
+            Some(buffer) if at % piece + count <= piece => {
+                self.check_binding(&self.plan.graph.node(id).name, bytes)?;
+                let offset = (at % piece) as u64 * channel;
+                let activation = is_activation(&self.plan, id);
+                Ok(Part { buffer: buffer.clone(), offset, bytes, activation })
+            }
+            _ => Err(self.hidden(id, format!("of channels {at} to {}", at + count))),
+        }
+    }
+
+    fn hidden(&self, id: NodeId, what: String) -> Error {
+        let node = self.plan.graph.node(id);
+        Error::Unsupported { path: node.name.clone(), op: node.op.name(), what }
+    }
+
+    fn check_binding(&self, what: &str, bytes: u64) -> Result<(), Error> {
+        if bytes <= self.max_binding {
+            return Ok(());
+        }
+        Err(Error::Limit {
+            what: format!("{what} in bytes"),
+            needed: bytes,
+            available: self.max_binding,
+            hint: "use a smaller batch or shorter texts",
+        })
+    }
+
+    /// What a dispatch sees of a slot.
+    ///
+    /// # Errors
+    /// When a value is larger than a binding may be, or has no place.
+    pub fn slot(&self, gpu: &Gpu, weights: &mut Weights, slot: Slot) -> Result<Part, Error> {
+        Ok(match slot {
+            Slot::Value(id) => self.part(id)?,
+            Slot::Channels(id, first, count) => self.channels(id, first, count)?,
+            Slot::Rows => Part::whole(&self.rows),
+            Slot::First => Part::whole(&self.first),
+            Slot::Asked => Part::whole(&self.asked),
+            Slot::Roots(n) => Part::whole(weights.roots(gpu, n)),
+            Slot::Slopes(heads) => Part::whole(weights.slopes(gpu, heads)),
+            Slot::Scratch(i, elements) => {
+                self.check_binding("an intermediate value", elements as u64 * 4)?;
+                Part::whole(&self.scratch[&i])
+            }
+        })
+    }
+}

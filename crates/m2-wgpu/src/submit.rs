@@ -1,0 +1,184 @@
+//! Dispatches: made once, recorded again in every run, submitted in portions that no watchdog minds.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{
+    Error, Weights,
+    gpu::Gpu,
+    launch::{Bind, Grid, Launch},
+    parts::{Part, Parts},
+    pipelines::{Pipeline, Progress},
+    sizes::RunSizes,
+};
+
+/// A dispatch with every object that it needs.
+pub(crate) struct Dispatch {
+    pub label: String,
+    pipeline: wgpu::ComputePipeline,
+    bind_group: wgpu::BindGroup,
+    grid: Grid,
+    flops: u64,
+    /// Bytes of the parts along tokens that it is given, each once.
+    activation_bytes: u64,
+}
+
+/// What was recorded: counted where the commands are made, not where they are planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recorded {
+    /// Dispatches with work.
+    pub dispatches: u64,
+    /// Bytes of activations that dispatches were given, each part once a dispatch.
+    pub activation_bytes: u64,
+    /// Submissions to the queue.
+    pub submissions: u64,
+}
+
+/// Pipelines and bind groups of dispatches.
+///
+/// # Errors
+/// When a kernel does not compile, or a value exceeds a limit.
+pub(crate) async fn prepare(
+    gpu: &Gpu,
+    parts: &Parts,
+    weights: &mut Weights,
+    launches: &[Launch],
+    progress: Option<&Progress>,
+) -> Result<Vec<Dispatch>, Error> {
+    let all: Vec<&Launch> = launches.iter().collect();
+    let pipelines = gpu.pipelines(&all, progress).await?;
+    let mut dispatches = Vec::with_capacity(launches.len());
+    for (launch, pipeline) in launches.iter().zip(pipelines) {
+        dispatches.push(dispatch(gpu, parts, weights, launch, pipeline)?);
+        gpu.check()?;
+    }
+    Ok(dispatches)
+}
+
+fn dispatch(
+    gpu: &Gpu,
+    parts: &Parts,
+    weights: &mut Weights,
+    launch: &Launch,
+    pipeline: Pipeline,
+) -> Result<Dispatch, Error> {
+    let slots = launch.bindings.iter().map(|bind| match bind {
+        Bind::Read(slot) | Bind::Write(slot) => *slot,
+    });
+    let given =
+        slots.map(|slot| parts.slot(gpu, weights, slot)).collect::<Result<Vec<Part>, _>>()?;
+    let sizes = wgpu::BufferBinding { buffer: &parts.sizes, offset: 0, size: None };
+    let bindings: Vec<_> = std::iter::once(sizes).chain(given.iter().map(Part::binding)).collect();
+    Ok(Dispatch {
+        label: launch.label.clone(),
+        bind_group: gpu.bind_group(&launch.label, &pipeline.layout, &bindings),
+        pipeline: pipeline.pipeline,
+        grid: launch.grid,
+        flops: launch.flops,
+        activation_bytes: distinct(&given),
+    })
+}
+
+/// Bytes along tokens, a part that is given twice counted once.
+fn distinct(given: &[Part]) -> u64 {
+    let same = |a: &Part, b: &Part| *a.buffer == *b.buffer && a.offset == b.offset;
+    let fresh = |i: usize| !given[..i].iter().any(|p| same(p, &given[i]));
+    let counted = (0..given.len()).filter(|&i| given[i].activation && fresh(i));
+    counted.map(|i| given[i].bytes).sum()
+}
+
+/// How work is cut into submissions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// Operations in a second that any device of its class does.
+    pub flops_per_second: f64,
+    /// Seconds that a submission should take at most, by that guess; drivers and browsers reset a
+    /// device whose work takes longer than two.
+    pub seconds: f64,
+}
+
+/// Records and submits dispatches, the true sizes deciding their grids; `last` is recorded after
+/// them.
+///
+/// # Errors
+/// When a grid is too large for any device.
+pub(crate) fn submit(
+    gpu: &Gpu,
+    dispatches: &[Dispatch],
+    sizes: &RunSizes,
+    pace: &Pace,
+    last: impl FnOnce(&mut wgpu::CommandEncoder),
+) -> Result<Recorded, Error> {
+    let mut recorded = Recorded::default();
+    let most = (pace.flops_per_second * pace.seconds) as u64;
+    let mut rest = dispatches;
+    loop {
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        rest = portion(gpu, &mut encoder, rest, sizes, most, &mut recorded)?;
+        recorded.submissions += 1;
+        if rest.is_empty() {
+            last(&mut encoder);
+            gpu.queue.submit([encoder.finish()]);
+            return Ok(recorded);
+        }
+        gpu.queue.submit([encoder.finish()]);
+    }
+}
+
+/// Records dispatches into one pass until they are enough for a submission; gives the others back.
+fn portion<'a>(
+    gpu: &Gpu,
+    encoder: &mut wgpu::CommandEncoder,
+    dispatches: &'a [Dispatch],
+    sizes: &RunSizes,
+    most: u64,
+    recorded: &mut Recorded,
+) -> Result<&'a [Dispatch], Error> {
+    let mut pass = encoder.begin_compute_pass(&Default::default());
+    let mut flops = 0u64;
+    for (i, d) in dispatches.iter().enumerate() {
+        // One that is too long by itself goes alone.
+        if i > 0 && flops.saturating_add(d.flops) > most {
+            return Ok(&dispatches[i..]);
+        }
+        if let Some((x, y)) = d.grid.of(sizes)? {
+            gpu.countdown();
+            pass.set_pipeline(&d.pipeline);
+            pass.set_bind_group(0, &d.bind_group, &[]);
+            pass.dispatch_workgroups(x, y, 1);
+            flops = flops.saturating_add(d.flops);
+            recorded.dispatches += 1;
+            recorded.activation_bytes += d.activation_bytes;
+        }
+    }
+    Ok(&[])
+}
+
+/// Destroys a device after so many dispatches, for tests.
+#[derive(Debug)]
+pub(crate) struct Countdown(AtomicU64);
+
+impl Default for Countdown {
+    fn default() -> Self {
+        Countdown(AtomicU64::new(u64::MAX))
+    }
+}
+
+impl Countdown {
+    /// Starts counting.
+    pub fn start(&self, dispatches: u64) {
+        self.0.store(dispatches, Ordering::Relaxed);
+    }
+}
+
+impl Gpu {
+    /// Counts a dispatch; the last one of a countdown finds the device destroyed.
+    fn countdown(&self) {
+        let left = self.countdown.0.load(Ordering::Relaxed);
+        if left == 0 {
+            self.device.destroy();
+        }
+        if left != u64::MAX {
+            self.countdown.0.store(left.saturating_sub(1), Ordering::Relaxed);
+        }
+    }
+}
