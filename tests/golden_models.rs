@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use m2::{
-    Device,
+    Device, GpuOptions,
     verify::{Arithmetic, Golden, Report},
 };
 use m2_ir::HostTensor;
@@ -37,7 +37,7 @@ fn golden_models_in_f32() {
 /// On the GPU, or software adapter, that the environment selects.
 #[test]
 fn golden_models_on_the_gpu() {
-    let device = match block_on(Device::gpu("gpu")) {
+    let device = match block_on(Device::gpu(GpuOptions::default())) {
         Ok(device) => device,
         Err(e) => {
             assert!(std::env::var_os("M2_REQUIRE_GPU").is_none(), "{e}");

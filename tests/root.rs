@@ -8,6 +8,7 @@ mod golden_layers;
 mod golden_models;
 mod golden_ops;
 mod golden_tree;
+mod gpu_faults;
 mod identities;
 mod ops;
 mod passes;

@@ -15,9 +15,21 @@ pub struct Args {
     /// Refuse what needs more memory than this, such as 500M or 4G.
     #[arg(long, global = true, value_parser = bytes, env = "M2_MAX_MEMORY", hide_env_values = true)]
     pub max_memory: Option<u64>,
+    /// How much of what a GPU grants to use: all, or only WebGPU's default limits, as in a browser.
+    #[arg(long, global = true, value_enum, default_value = "all")]
+    pub limits: LimitsArg,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Limits of a GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LimitsArg {
+    /// What the adapter grants.
+    All,
+    /// WebGPU's defaults, which every adapter grants.
+    Webgpu,
 }
 
 /// The commands.
@@ -408,7 +420,8 @@ pub struct Graph {
     /// Tokens of each text.
     #[arg(long, default_value_t = 128)]
     pub length: usize,
-    /// Where it would run: cpu or gpu.
+    /// Where it would run: cpu, gpu (WebGPU's default limits where there is none), gpu:N, auto, or
+    /// part of an adapter's name.
     #[arg(long, default_value = "cpu")]
     pub device: String,
     /// Count operations, bytes and dispatches instead of listing the plan.
@@ -495,6 +508,9 @@ pub struct BenchForward {
     /// Rounds that are timed, after one that is not; by default as many as two seconds hold, 5 to 51.
     #[arg(long)]
     pub rounds: Option<usize>,
+    /// Time each dispatch of a GPU by its own clock, in one more pass.
+    #[arg(long)]
+    pub profile: bool,
     /// What is computed: the hidden states of all tokens, or the pooler's vectors.
     #[arg(long, value_enum, default_value = "hidden")]
     pub output: BenchOutput,

@@ -30,6 +30,20 @@ pub fn bar(total: Option<u64>, message: &'static str) -> ProgressBar {
     bar
 }
 
+/// A bar over the kernels that a GPU's driver compiles, for a device to call.
+#[cfg(feature = "gpu")]
+pub fn compiling() -> impl Fn(usize, usize) + Send + Sync {
+    let shown = std::sync::OnceLock::new();
+    move |done, total| {
+        let bar: &ProgressBar = shown.get_or_init(|| bar(Some(0), "kernels compiled"));
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+        if done == total {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 /// A bar over the bytes of a download.
 #[cfg(feature = "hub")]
 pub fn bytes() -> ProgressBar {

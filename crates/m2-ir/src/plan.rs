@@ -347,7 +347,9 @@ impl Plan {
             }
             Err(Error::Limit { what, needed, available, hint })
         };
-        for &b in &self.buffers {
+        // A GPU's buffers may lie in pieces, and hold more than values: its backend checks them.
+        let whole = self.buffers.iter().filter(|_| self.target.kind == Kind::Cpu);
+        for &b in whole {
             limit(
                 "an activation buffer".into(),
                 b,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use m2::{
-    Device, Error,
+    Device, Error, GpuOptions,
     files::safetensors::{FiniteCheck, LoadOptions, Safetensors},
     verify::{Arithmetic, Golden, Line, Report, Tensors, measured_errors},
 };
@@ -40,7 +40,7 @@ pub async fn verify(
 async fn open(name: &str) -> Result<Device, String> {
     match name {
         "cpu" => Ok(Device::cpu(1)),
-        "gpu" => Device::gpu(name).await.map_err(|e| e.to_string()),
+        "gpu" => Device::gpu(GpuOptions::default()).await.map_err(|e| e.to_string()),
         other => Err(format!("unknown device {other}; there are gpu and cpu")),
     }
 }

@@ -41,9 +41,6 @@ pub struct Options {
     pub longest_transform: Option<usize>,
     /// Memory that a program may take, in bytes; none: as much as the device gives.
     pub max_memory: Option<u64>,
-    /// What an earlier process compiled, as [`WgpuBackend::compiled`](crate::WgpuBackend::compiled)
-    /// gave it for this adapter.
-    pub compiled: Option<Vec<u8>>,
 }
 
 /// How much of what an adapter grants a device takes.
@@ -217,6 +214,9 @@ async fn choose(instance: &wgpu::Instance, choice: &Choice) -> Result<wgpu::Adap
 const WANTED: wgpu::Features =
     wgpu::Features::PIPELINE_CACHE.union(wgpu::Features::TIMESTAMP_QUERY);
 
+/// Workgroup memory that kernels count on: what every WebGPU device grants.
+const WORKGROUP_MEMORY: u64 = 16 << 10;
+
 /// An opened device with what is known of it.
 pub(crate) struct Opened {
     pub gpu: Gpu,
@@ -228,10 +228,22 @@ pub(crate) struct Opened {
 ///
 /// # Errors
 /// When no adapter fits, or it refuses.
-pub(crate) async fn open(options: &Options) -> Result<Opened, Error> {
+pub(crate) async fn open(
+    options: &Options,
+    compiled: &dyn Fn(&Adapter) -> Option<Vec<u8>>,
+) -> Result<Opened, Error> {
     let adapter = choose(&instance(), &options.adapter).await?;
     let known = Adapter::of(&adapter.get_info());
     let limits = options.limits.of(adapter.limits());
+    let workgroup = limits.max_compute_workgroup_storage_size.into();
+    if workgroup < WORKGROUP_MEMORY {
+        return Err(Error::Limit {
+            what: "workgroup memory in bytes".into(),
+            needed: WORKGROUP_MEMORY,
+            available: workgroup,
+            hint: "use the CPU",
+        });
+    }
     let (device, queue) = adapter
         .request_device(&wgpu::DeviceDescriptor {
             label: Some("m2"),
@@ -241,7 +253,7 @@ pub(crate) async fn open(options: &Options) -> Result<Opened, Error> {
         })
         .await
         .map_err(|e| Error::NoDevice { adapter: known.name.clone(), message: e.to_string() })?;
-    let gpu = Gpu::new(device, queue, options.compiled.as_deref());
+    let gpu = Gpu::new(device, queue, compiled(&known).as_deref());
     Ok(Opened { gpu, adapter: known, limits })
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use m2_ir::{Backend, Batch, HostTensor, Kind, Layout, Parameters, Plan, Target};
 
 use crate::{
-    Adapter, Class, Created, Error, Options, Program, Schedule, Weights,
+    Adapter, Class, Created, Error, Options, Program, Schedule, Timed, Weights,
     adapter::{Opened, open},
     gpu::Gpu,
     pipelines::Progress,
@@ -69,7 +69,19 @@ impl WgpuBackend {
     /// # Errors
     /// When no adapter fits the options, or it refuses.
     pub async fn open(options: &Options) -> Result<Self, Error> {
-        let Opened { gpu, adapter, limits } = open(options).await?;
+        Self::open_with(options, &|_| None).await
+    }
+
+    /// As [`WgpuBackend::open`]; `compiled` gives what [`WgpuBackend::compiled`] gave an earlier
+    /// process for the chosen adapter, unchanged.
+    ///
+    /// # Errors
+    /// When no adapter fits the options, or it refuses.
+    pub async fn open_with(
+        options: &Options,
+        compiled: &dyn Fn(&Adapter) -> Option<Vec<u8>>,
+    ) -> Result<Self, Error> {
+        let Opened { gpu, adapter, limits } = open(options, compiled).await?;
         let settings = Settings::of(&limits, options, adapter.class);
         let target = Target {
             name: adapter.short(),
@@ -111,10 +123,19 @@ impl WgpuBackend {
         Schedule::of(plan, &self.settings)
     }
 
-    /// What the driver has compiled, for [`Options::compiled`] of the next process; none where the
+    /// What the driver has compiled, for the next process; none where the
     /// driver keeps nothing.
     pub fn compiled(&self) -> Option<Vec<u8>> {
         self.gpu.pipelines.data()
+    }
+
+    /// Runs one batch and times each dispatch by the device's clock, which takes longer than a run.
+    ///
+    /// # Errors
+    /// As a run; and when the device has no clock.
+    pub async fn profile(&self, program: &Program, batch: &Batch) -> Result<Vec<Timed>, Error> {
+        self.gpu.check()?;
+        program.profile(&self.gpu, batch).await
     }
 
     /// Fills every buffer that a run of the program writes with NaN, so that a test can show that

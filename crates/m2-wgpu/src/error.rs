@@ -53,6 +53,9 @@ pub enum Error {
         /// What the compiler says, with the WGSL line.
         message: String,
     },
+    /// The device cannot tell the time.
+    #[error("the GPU has no timestamps; dispatches cannot be timed one by one")]
+    NoClock,
     /// A weight is missing.
     #[error("weight {name} is missing; expected shape {expected:?}")]
     MissingParameter {

@@ -193,3 +193,34 @@ impl Gpu {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Options,
+        launch::{Grid, Source},
+    };
+
+    #[test]
+    fn a_kernel_that_does_not_compile_is_shown_with_its_line() {
+        let Ok(opened) = pollster::block_on(crate::adapter::open(&Options::default(), &|_| None))
+        else {
+            println!("skipped: no adapter");
+            return;
+        };
+        let text = "@compute @workgroup_size(1)\nfn main() {\n  let x: u32 = 1.5;\n}\n";
+        let launch = Launch {
+            label: "broken".into(),
+            source: Source::Text(text.into()),
+            constants: Vec::new(),
+            bindings: Vec::new(),
+            grid: Grid::flat(1, 1),
+            flops: 0,
+        };
+        let error = pollster::block_on(opened.gpu.pipelines(&[&launch], None)).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains("broken") && message.contains("WGSL line 3"), "{message}");
+        assert!(message.contains("let x: u32 = 1.5;"), "{message}");
+    }
+}

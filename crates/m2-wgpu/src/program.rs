@@ -13,6 +13,7 @@ use crate::{
     memory::{Buffers, memory, pieces},
     parts::{Part, Parts},
     pipelines::Progress,
+    profile::{Timed, profile},
     sizes::{self, RunSizes},
     submit::{Dispatch, Pace, prepare, submit},
 };
@@ -117,6 +118,27 @@ impl Program {
     /// # Errors
     /// When the batch does not fit the plan, or the device fails.
     pub(crate) fn run(&mut self, gpu: &Gpu, batch: &Batch) -> Result<(), Error> {
+        let sizes = self.fill(gpu, batch)?;
+        let recorded = submit(gpu, &self.dispatches, &sizes, &self.pace, |encoder| {
+            self.outputs.iter().for_each(|output| output.copy(encoder));
+        })?;
+        gpu.check()?;
+        let span = self.parts.plan.class.span;
+        self.last = Some((Sizes { span, ..batch.sizes() }, recorded));
+        Ok(())
+    }
+
+    /// Runs one batch and times every dispatch; outputs are not copied to the host.
+    ///
+    /// # Errors
+    /// As a run; and when the device has no clock.
+    pub(crate) async fn profile(&self, gpu: &Gpu, batch: &Batch) -> Result<Vec<Timed>, Error> {
+        let sizes = self.fill(gpu, batch)?;
+        profile(gpu, &self.dispatches, &sizes).await
+    }
+
+    /// Hands the device a batch.
+    fn fill(&self, gpu: &Gpu, batch: &Batch) -> Result<RunSizes, Error> {
         let parts = &self.parts;
         batch.check(&parts.plan)?;
         let sizes = RunSizes::of(batch, &parts.class);
@@ -131,12 +153,7 @@ impl Program {
                 self.upload(gpu, input, tensor);
             }
         }
-        let recorded = submit(gpu, &self.dispatches, &sizes, &self.pace, |encoder| {
-            self.outputs.iter().for_each(|output| output.copy(encoder));
-        })?;
-        gpu.check()?;
-        self.last = Some((Sizes { span: parts.plan.class.span, ..batch.sizes() }, recorded));
-        Ok(())
+        Ok(sizes)
     }
 
     fn upload(&self, gpu: &Gpu, input: &Input, tensor: &HostTensor) {

@@ -1,6 +1,6 @@
 //! What running a plan will take, counted from its dispatches without any device.
 
-use m2_ir::{NodeId, Plan, Sizes};
+use m2_ir::{Dim, NodeId, Plan, Sizes};
 
 use crate::{
     Error, Memory,
@@ -27,8 +27,10 @@ pub struct Planned {
     pub label: String,
     /// Operations at the class.
     pub flops: u64,
-    /// Bytes of values along the batch's tokens that it is given, each part once. Weights, spectra,
+    /// Values of each of the batch's tokens that it is given, each part once. Weights, spectra,
     /// tables and scratch are not counted.
+    pub activation_width: u64,
+    /// The bytes of these values.
     pub activation_bytes: u64,
 }
 
@@ -46,10 +48,16 @@ impl Schedule {
         let buffers = Buffers::of(plan, &class, &pieces, launches());
         let memory = memory(plan, &class, &buffers, launches());
         buffers.check(plan, &memory, settings)?;
-        let planned = |launch: &Launch| Planned {
-            label: launch.label.clone(),
-            flops: launch.flops,
-            activation_bytes: activation_bytes(plan, &class, launch),
+        let planned = |launch: &Launch| {
+            let activation_width = activation_width(plan, &class, launch);
+            Planned {
+                label: launch.label.clone(),
+                flops: launch.flops,
+                activation_width,
+                activation_bytes: activation_width
+                    * layout::leading(Dim::Tokens, &class) as u64
+                    * 4,
+            }
         };
         Ok(Schedule { dispatches: steps.iter().map(planned).collect(), memory })
     }
@@ -63,9 +71,9 @@ impl Schedule {
     }
 }
 
-fn activation_bytes(plan: &Plan, class: &Sizes, launch: &Launch) -> u64 {
+fn activation_width(plan: &Plan, class: &Sizes, launch: &Launch) -> u64 {
     let mut seen: Vec<(NodeId, usize)> = Vec::new();
-    let mut bytes = 0;
+    let mut width = 0;
     for bind in &launch.bindings {
         let (Bind::Read(slot) | Bind::Write(slot)) = *bind;
         let (id, first, count) = match slot {
@@ -76,8 +84,8 @@ fn activation_bytes(plan: &Plan, class: &Sizes, launch: &Launch) -> u64 {
         let (of, start) = plan.resolve(id);
         if is_activation(plan, id) && !seen.contains(&(of, start + first)) {
             seen.push((of, start + first));
-            bytes += count as u64 * Layout::of(&plan.graph.node(of).ty, class).ld as u64 * 4;
+            width += count as u64;
         }
     }
-    bytes
+    width
 }

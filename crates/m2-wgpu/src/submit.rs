@@ -17,9 +17,27 @@ pub(crate) struct Dispatch {
     pipeline: wgpu::ComputePipeline,
     bind_group: wgpu::BindGroup,
     grid: Grid,
-    flops: u64,
+    pub flops: u64,
     /// Bytes of the parts along tokens that it is given, each once.
     activation_bytes: u64,
+}
+
+impl Dispatch {
+    /// Records it; whether the true sizes leave any work.
+    ///
+    /// # Errors
+    /// When its grid is too large for any device.
+    pub fn record(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        sizes: &RunSizes,
+    ) -> Result<bool, Error> {
+        let Some((x, y)) = self.grid.of(sizes)? else { return Ok(false) };
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.dispatch_workgroups(x, y, 1);
+        Ok(true)
+    }
 }
 
 /// What was recorded: counted where the commands are made, not where they are planned.
@@ -140,11 +158,8 @@ fn portion<'a>(
         if i > 0 && flops.saturating_add(d.flops) > most {
             return Ok(&dispatches[i..]);
         }
-        if let Some((x, y)) = d.grid.of(sizes)? {
+        if d.record(&mut pass, sizes)? {
             gpu.countdown();
-            pass.set_pipeline(&d.pipeline);
-            pass.set_bind_group(0, &d.bind_group, &[]);
-            pass.dispatch_workgroups(x, y, 1);
             flops = flops.saturating_add(d.flops);
             recorded.dispatches += 1;
             recorded.activation_bytes += d.activation_bytes;

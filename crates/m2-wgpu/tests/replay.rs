@@ -125,6 +125,64 @@ fn a_run_makes_no_object_and_leaves_no_trace() {
 }
 
 #[test]
+fn what_is_recorded_and_what_lives_is_what_was_planned() {
+    let Some(gpu) = device() else { return };
+    let params = params(&graph());
+    let plan = plan(&gpu);
+    let schedule = gpu.schedule(&plan).unwrap();
+    let width: u64 = plan.costs().iter().map(|c| c.activation_width).sum();
+    let mut weights = gpu.weights();
+    let mut program = block_on(gpu.load(plan, &params, &mut weights)).unwrap();
+    assert_eq!(program.memory(), schedule.memory);
+    assert_eq!(gpu.live_bytes(), schedule.memory.total());
+    block_on(gpu.run(&mut program, &batch(&[32, 32]))).unwrap();
+    let recorded = program.recorded().unwrap();
+    assert_eq!(recorded.dispatches, schedule.dispatches.len() as u64);
+    let planned: u64 = schedule.dispatches.iter().map(|d| d.activation_bytes).sum();
+    assert_eq!(recorded.activation_bytes, planned);
+    // The graph's own count of activation values says the same.
+    assert_eq!(recorded.activation_bytes, width * 64 * 4);
+    assert_eq!(gpu.live_bytes(), schedule.memory.total());
+    drop((program, weights));
+    assert_eq!(gpu.live_bytes(), 0);
+}
+
+#[test]
+fn a_profile_times_every_dispatch() {
+    let Some(gpu) = device() else { return };
+    let params = params(&graph());
+    let program = block_on(gpu.load(plan(&gpu), &params, &mut gpu.weights())).unwrap();
+    match block_on(gpu.profile(&program, &batch(&[32, 9]))) {
+        Err(Error::NoClock) => println!("skipped: no clock"),
+        timed => {
+            let timed = timed.unwrap();
+            assert_eq!(timed.len(), gpu.schedule(program.plan()).unwrap().dispatches.len());
+            assert!(timed.iter().any(|t| t.seconds > 0.0));
+        }
+    }
+}
+
+#[test]
+fn a_device_lost_in_the_midst_of_work_is_a_typed_error() {
+    let params = params(&graph());
+    for dispatches in 0..8 {
+        let Some(gpu) = device() else { return };
+        gpu.destroy_after(dispatches);
+        let (mut weights, batch) = (gpu.weights(), batch(&[4, 20]));
+        let result = block_on(async {
+            let mut program = gpu.load(plan(&gpu), &params, &mut weights).await?;
+            gpu.run(&mut program, &batch).await?;
+            gpu.read(&program, 0).await
+        });
+        match result {
+            Err(Error::DeviceLost(_)) => {}
+            Err(e) => panic!("after {dispatches}: {e}"),
+            Ok(found) => assert!(found.to_f32().iter().all(|v| v.is_finite())),
+        }
+    }
+}
+
+#[test]
 fn an_empty_batch_runs() {
     let Some(gpu) = device() else { return };
     let params = params(&graph());

@@ -21,7 +21,7 @@ use m2_nn::{
 };
 
 use crate::{
-    Device, DeviceWeights, Error,
+    Device, DeviceProgram, DeviceWeights, Error,
     files::safetensors::{LoadOptions, Safetensors},
     fresh, read_config,
 };
@@ -82,6 +82,7 @@ pub struct Forward<'a> {
     loaded: &'a Loaded,
     graph: Graph,
     weights: DeviceWeights,
+    profile: bool,
 }
 
 /// The rounds of one length.
@@ -99,6 +100,38 @@ pub struct Timing {
     pub peak: Option<f64>,
     /// What was computed, without gaps between texts.
     pub values: HostTensor,
+    /// What a GPU counted.
+    pub counts: Option<GpuCounts>,
+    /// Each dispatch of a GPU by its own clock, where that was asked for.
+    pub dispatches: Vec<Dispatched>,
+}
+
+/// One dispatch of a GPU.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dispatched {
+    /// Kernel and node.
+    pub label: String,
+    /// Seconds.
+    pub seconds: f64,
+    /// Operations at the class.
+    pub flops: u64,
+}
+
+/// What a GPU's recorder counted in one round, and what its buffers take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GpuCounts {
+    /// Dispatches with work.
+    pub dispatches: u64,
+    /// Bytes along the batch's tokens that dispatches were given, each part once a dispatch.
+    pub activation_bytes: u64,
+    /// Submissions.
+    pub submissions: u64,
+    /// Buffers, bind groups and pipelines made during the rounds that were timed.
+    pub objects_made: u64,
+    /// Bytes of all buffers as planned before they were made.
+    pub planned_bytes: u64,
+    /// Bytes of all buffers that live after the rounds.
+    pub live_bytes: u64,
 }
 
 /// Token `i` of every text: 1000 + (7·i mod 20000), modulo the vocabulary.
@@ -124,7 +157,13 @@ impl<'a> Forward<'a> {
                 }
             })?;
         let graph = passes::dead_code(&graph)?;
-        Ok(Forward { weights: device.weights(), device, loaded, graph })
+        Ok(Forward { weights: device.weights(), device, loaded, graph, profile: false })
+    }
+
+    /// Times each dispatch of a GPU too, in one more pass.
+    pub fn with_profile(mut self, profile: bool) -> Self {
+        self.profile = profile;
+        self
     }
 
     /// Times `rounds` passes over `batch` texts of `length` tokens each, after one that is not
@@ -147,21 +186,48 @@ impl<'a> Forward<'a> {
         let mut program = self.device.load(plan, &self.loaded.tensors, &mut self.weights).await?;
         let mut ceiling = ceiling(self.device);
         self.device.run(&mut program, &data).await?;
-        let start = Instant::now();
-        self.device.run(&mut program, &data).await?;
-        let mut seconds = vec![start.elapsed().as_secs_f64()];
+        self.device.wait()?;
+        let made = objects(self.device);
+        let mut seconds = vec![self.round(&mut program, &data).await?];
         let fitting = (TIME.as_secs_f64() / seconds[0]) as usize;
         let rounds = rounds.unwrap_or(fitting.clamp(ROUNDS.0, ROUNDS.1)).max(1);
         for _ in 1..rounds {
-            let start = Instant::now();
-            self.device.run(&mut program, &data).await?;
-            seconds.push(start.elapsed().as_secs_f64());
+            seconds.push(self.round(&mut program, &data).await?);
         }
         // The clock's frequency drifts: the better of both measurements is the ceiling.
         ceiling = ceiling.zip(self::ceiling(self.device)).map(|(a, b)| a.max(b));
         seconds.sort_by(f64::total_cmp);
         let values = without_gaps(&self.device.read(&program, 0).await?, &data);
-        Ok(Timing { length, batch, seconds, flops, peak: ceiling, values })
+        let counts = counts(self.device, &program, made);
+        let dispatches = self.dispatches(&program, &data).await?;
+        Ok(Timing { length, batch, seconds, flops, peak: ceiling, values, counts, dispatches })
+    }
+}
+
+impl Forward<'_> {
+    /// Seconds of one pass.
+    async fn round(&self, program: &mut DeviceProgram, data: &Batch) -> Result<f64, Error> {
+        let start = Instant::now();
+        self.device.run(program, data).await?;
+        self.device.wait()?;
+        Ok(start.elapsed().as_secs_f64())
+    }
+
+    async fn dispatches(
+        &self,
+        program: &DeviceProgram,
+        data: &Batch,
+    ) -> Result<Vec<Dispatched>, Error> {
+        match (self.device, program) {
+            #[cfg(feature = "gpu")]
+            (Device::Gpu(gpu), DeviceProgram::Gpu(program)) if self.profile => {
+                let timed = gpu.backend().profile(program, data).await?.into_iter();
+                Ok(timed
+                    .map(|t| Dispatched { label: t.label, seconds: t.seconds, flops: t.flops })
+                    .collect())
+            }
+            _ => Ok(Vec::new()),
+        }
     }
 }
 
@@ -206,6 +272,36 @@ fn ceiling(device: &Device) -> Option<f64> {
         Device::Cpu(cpu) => Some(peak(&Pool::new(cpu.threads()), cpu.isa(), PEAK_TIME)),
         #[cfg(feature = "gpu")]
         Device::Gpu(_) => None,
+    }
+}
+
+/// Objects of the device made so far.
+fn objects(device: &Device) -> u64 {
+    match device {
+        Device::Cpu(_) => 0,
+        #[cfg(feature = "gpu")]
+        Device::Gpu(gpu) => {
+            let made = gpu.backend().created();
+            made.buffers + made.bind_groups + made.pipelines
+        }
+    }
+}
+
+fn counts(device: &Device, program: &DeviceProgram, made: u64) -> Option<GpuCounts> {
+    match (device, program) {
+        #[cfg(feature = "gpu")]
+        (Device::Gpu(gpu), DeviceProgram::Gpu(program)) => {
+            let recorded = program.recorded()?;
+            Some(GpuCounts {
+                dispatches: recorded.dispatches,
+                activation_bytes: recorded.activation_bytes,
+                submissions: recorded.submissions,
+                objects_made: objects(device) - made,
+                planned_bytes: program.memory().total(),
+                live_bytes: gpu.backend().live_bytes(),
+            })
+        }
+        _ => None,
     }
 }
 

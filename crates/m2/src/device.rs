@@ -6,6 +6,8 @@ use m2_cpu::CpuBackend;
 use m2_ir::{Backend, Batch, HostTensor, Parameters, Plan, Target};
 
 use crate::Error;
+#[cfg(feature = "gpu")]
+use crate::{Gpu, GpuOptions};
 
 /// A device that runs plans.
 pub enum Device {
@@ -13,7 +15,7 @@ pub enum Device {
     Cpu(CpuBackend),
     /// A GPU, or a software adapter, through WebGPU, Vulkan, Metal or DX12.
     #[cfg(feature = "gpu")]
-    Gpu(Box<m2_wgpu::WgpuBackend>),
+    Gpu(Box<Gpu>),
 }
 
 /// Weights on a device, shared by a model's programs.
@@ -22,7 +24,7 @@ pub enum DeviceWeights {
     Cpu(<CpuBackend as Backend>::Weights),
     /// On a GPU.
     #[cfg(feature = "gpu")]
-    Gpu(<m2_wgpu::WgpuBackend as Backend>::Weights),
+    Gpu(m2_wgpu::Weights),
 }
 
 /// A plan made ready on a device.
@@ -32,7 +34,7 @@ pub enum DeviceProgram {
     Cpu(<CpuBackend as Backend>::Program),
     /// On a GPU.
     #[cfg(feature = "gpu")]
-    Gpu(<m2_wgpu::WgpuBackend as Backend>::Program),
+    Gpu(Box<m2_wgpu::Program>),
 }
 
 impl Device {
@@ -46,15 +48,41 @@ impl Device {
         Device::Cpu(CpuBackend::new(threads).with_memory(bytes))
     }
 
-    /// A GPU: `gpu` for the best there is, `gpu:1` by its place in the list, else by name.
+    /// A GPU, or a software adapter.
     ///
     /// # Errors
     /// When there is no such adapter, or it refuses.
     #[cfg(feature = "gpu")]
-    pub async fn gpu(name: &str) -> Result<Self, Error> {
-        let Ok(adapter) = name.parse();
-        let options = m2_wgpu::Options { adapter, ..Default::default() };
-        Ok(Device::Gpu(Box::new(m2_wgpu::WgpuBackend::open(&options).await?)))
+    pub async fn gpu(options: GpuOptions) -> Result<Self, Error> {
+        Ok(Device::Gpu(Box::new(Gpu::open(options).await?)))
+    }
+
+    /// Opens the device again if this error says that it was lost; whether it did. Programs and
+    /// weights of the lost one are of no use any more.
+    ///
+    /// # Errors
+    /// When the device is gone for good.
+    pub async fn heal(&mut self, error: &Error) -> Result<bool, Error> {
+        match (self, error) {
+            #[cfg(feature = "gpu")]
+            (Device::Gpu(gpu), Error::Gpu(m2_wgpu::Error::DeviceLost(_))) => {
+                gpu.reopen().await?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Waits until everything that was run is done, so that it can be timed.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn wait(&self) -> Result<(), Error> {
+        match self {
+            Device::Cpu(_) => Ok(()),
+            #[cfg(feature = "gpu")]
+            Device::Gpu(gpu) => Ok(gpu.backend().wait()?),
+        }
     }
 
     /// What plans for this device have to respect.
@@ -62,7 +90,7 @@ impl Device {
         match self {
             Device::Cpu(b) => b.target(),
             #[cfg(feature = "gpu")]
-            Device::Gpu(b) => b.target(),
+            Device::Gpu(gpu) => gpu.backend().target(),
         }
     }
 
@@ -71,7 +99,7 @@ impl Device {
         match self {
             Device::Cpu(b) => DeviceWeights::Cpu(b.weights()),
             #[cfg(feature = "gpu")]
-            Device::Gpu(b) => DeviceWeights::Gpu(b.weights()),
+            Device::Gpu(gpu) => DeviceWeights::Gpu(gpu.backend().weights()),
         }
     }
 
@@ -90,8 +118,11 @@ impl Device {
                 Ok(DeviceProgram::Cpu(b.load(plan, params, w).await?))
             }
             #[cfg(feature = "gpu")]
-            (Device::Gpu(b), DeviceWeights::Gpu(w)) => {
-                Ok(DeviceProgram::Gpu(b.load(plan, params, w).await?))
+            (Device::Gpu(gpu), DeviceWeights::Gpu(w)) => {
+                let compiled = gpu.backend().created().pipelines;
+                let program = gpu.backend().load(plan, params, w).await?;
+                gpu.keep_kernels(compiled);
+                Ok(DeviceProgram::Gpu(Box::new(program)))
             }
             #[cfg(feature = "gpu")]
             _ => Err(Error::OtherDevice),
@@ -106,7 +137,7 @@ impl Device {
         match (self, program) {
             (Device::Cpu(b), DeviceProgram::Cpu(p)) => Ok(b.run(p, batch).await?),
             #[cfg(feature = "gpu")]
-            (Device::Gpu(b), DeviceProgram::Gpu(p)) => Ok(b.run(p, batch).await?),
+            (Device::Gpu(gpu), DeviceProgram::Gpu(p)) => Ok(gpu.backend().run(p, batch).await?),
             #[cfg(feature = "gpu")]
             _ => Err(Error::OtherDevice),
         }
@@ -120,7 +151,7 @@ impl Device {
         match (self, program) {
             (Device::Cpu(b), DeviceProgram::Cpu(p)) => Ok(b.read(p, output).await?),
             #[cfg(feature = "gpu")]
-            (Device::Gpu(b), DeviceProgram::Gpu(p)) => Ok(b.read(p, output).await?),
+            (Device::Gpu(gpu), DeviceProgram::Gpu(p)) => Ok(gpu.backend().read(p, output).await?),
             #[cfg(feature = "gpu")]
             _ => Err(Error::OtherDevice),
         }

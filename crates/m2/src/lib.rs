@@ -20,6 +20,8 @@ mod fill_mask;
 pub mod folder;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod fresh;
+#[cfg(feature = "gpu")]
+mod gpu;
 #[cfg(all(feature = "index", not(target_arch = "wasm32")))]
 pub mod index;
 #[cfg(not(target_arch = "wasm32"))]
@@ -40,6 +42,8 @@ pub use device::{Device, DeviceProgram, DeviceWeights};
 pub use encoder::{Embeddings, Encoder, EncoderOptions, Prepared, TextInfo, cosine};
 pub use error::Error;
 pub use fill_mask::{Answer, Candidate, FillMask};
+#[cfg(feature = "gpu")]
+pub use gpu::{Gpu, GpuOptions};
 #[cfg(not(target_arch = "wasm32"))]
 pub use locate::{DEFAULT_MODEL, locate};
 pub use m2_data::Policy;

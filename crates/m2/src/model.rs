@@ -163,7 +163,8 @@ impl Model {
 
     /// Runs a batch and reads the named values ([`m2_nn::models::outputs`]), with true sizes.
     ///
-    /// The plan of the batch's class is kept for the next batch of that class.
+    /// The plan of the batch's class is kept for the next batch of that class. Where the device is
+    /// lost on the way it is opened again and the batch is run once more.
     ///
     /// # Errors
     /// When the model has no such value, a row is longer than N, or the device fails.
@@ -176,7 +177,19 @@ impl Model {
                 self.max_positions()
             )));
         }
-        let at = self.program(sizes, outputs).await?;
+        match self.attempt(batch, outputs).await {
+            Err(e) if self.device.heal(&e).await? => {
+                // Weights and plans are made again from what the host has.
+                self.programs.clear();
+                self.weights = self.device.weights();
+                self.attempt(batch, outputs).await
+            }
+            result => result,
+        }
+    }
+
+    async fn attempt(&mut self, batch: &Batch, outputs: &[&str]) -> Result<Vec<HostTensor>, Error> {
+        let at = self.program(batch.sizes(), outputs).await?;
         let program = &mut self.programs[at].program;
         self.device.run(program, batch).await?;
         let mut values = Vec::with_capacity(outputs.len());

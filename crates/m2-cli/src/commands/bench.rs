@@ -9,7 +9,7 @@ use std::{
 use anyhow::bail;
 use m2::{
     Device,
-    bench::{Forward, Loaded, Output, Timing},
+    bench::{Dispatched, Forward, Loaded, Output, Timing},
     files::{npy::NpyWriter, part::PartOptions},
 };
 use m2_ir::{DType, HostTensor};
@@ -38,7 +38,7 @@ fn forward(args: &Args, a: &BenchForward) -> anyhow::Result<Outcome> {
         BenchOutput::Hidden => Output::Hidden,
         BenchOutput::Pooled => Output::Pooled,
     };
-    let mut model = Forward::new(&device, &loaded, output)?;
+    let mut model = Forward::new(&device, &loaded, output)?.with_profile(a.profile);
     let mut results = Vec::new();
     for &length in &a.lengths {
         let timing = pollster::block_on(model.time(length, a.batch, a.rounds))?;
@@ -121,7 +121,7 @@ fn as_json(t: &Timing, device: &Device, dtype: BenchDType) -> Value {
         #[cfg(feature = "gpu")]
         Device::Gpu(_) => (None, None),
     };
-    json!({
+    let mut result = json!({
         "length": t.length,
         "batch": t.batch,
         "device": device.to_string(),
@@ -135,7 +135,23 @@ fn as_json(t: &Timing, device: &Device, dtype: BenchDType) -> Value {
         "gflops": t.gflops(),
         "peak_gflops": t.peak,
         "share_of_peak": t.share_of_peak(),
-    })
+    });
+    if let Some(c) = t.counts {
+        result["counts"] = json!({
+            "dispatches": c.dispatches,
+            "activation_bytes": c.activation_bytes,
+            "submissions": c.submissions,
+            "objects_made_in_rounds": c.objects_made,
+            "planned_bytes": c.planned_bytes,
+            "live_bytes": c.live_bytes,
+        });
+    }
+    if !t.dispatches.is_empty() {
+        let one =
+            |d: &Dispatched| json!({"kernel": d.label, "ms": d.seconds * 1e3, "flops": d.flops});
+        result["dispatches"] = t.dispatches.iter().map(one).collect();
+    }
+    result
 }
 
 fn print(r: &Value) -> io::Result<()> {
@@ -154,5 +170,15 @@ fn print(r: &Value) -> io::Result<()> {
         number("min_ms"),
         number("tokens_per_s"),
         number("gflops"),
-    )
+    )?;
+    if let Some(counts) = r["counts"].as_object() {
+        let words: Vec<String> = counts.iter().map(|(k, v)| format!("{k} {v}")).collect();
+        writeln!(io::stdout(), "       {}", words.join(", ").replace('_', " "))?;
+    }
+    for d in r["dispatches"].as_array().into_iter().flatten() {
+        let (ms, flops) = (d["ms"].as_f64().unwrap_or(0.0), d["flops"].as_f64().unwrap_or(0.0));
+        let name = d["kernel"].as_str().unwrap_or_default();
+        writeln!(io::stdout(), "{ms:>12.3} ms {:>9.2} GFLOP/s  {name}", flops / ms * 1e-6)?;
+    }
+    Ok(())
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::bail;
-use m2::files::atomic;
+use m2::{Device, files::atomic};
 use m2_ir::{
     Graph, Kind, Plan, RowTable, Sizes, Target, passes,
     plan::{Fusion, lower},
@@ -21,7 +21,8 @@ use crate::{
 
 pub fn run(args: &Args, a: &args::Graph) -> anyhow::Result<Outcome> {
     let config = configuration(&a.model, a.length)?;
-    let target = target(args, &a.device)?;
+    let planned_for = planned_for(args, &a.device)?;
+    let target = planned_for.target(args);
     let sizes = sizes(a.batch, a.length, &a.output)?;
     let graph = chosen(&config, &a.output)?;
     if let Some(pass) = &a.dump_after {
@@ -35,7 +36,7 @@ pub fn run(args: &Args, a: &args::Graph) -> anyhow::Result<Outcome> {
     let mut out = io::stdout().lock();
     match (a.counts, a.json) {
         (true, as_json) => {
-            let counts = counts(&config, &plan, &a.output)?;
+            let counts = counts(&config, &plan, &a.output, &planned_for)?;
             match as_json {
                 true => writeln!(out, "{counts}")?,
                 false => print_counts(&mut out, &counts)?,
@@ -98,15 +99,40 @@ fn fits(config: ModelConfig, length: usize, model: &str) -> anyhow::Result<Model
     Ok(config)
 }
 
-fn target(args: &Args, device: &str) -> anyhow::Result<Target> {
-    if device == "cpu" {
-        return Ok(Target::cpu(args.max_memory.unwrap_or(u64::MAX)));
+/// What a plan is made for.
+enum PlannedFor {
+    Device(Device),
+    /// WebGPU's default limits.
+    AnyGpu,
+}
+
+impl PlannedFor {
+    fn target(&self, args: &Args) -> Target {
+        match self {
+            PlannedFor::Device(device) => device.target(),
+            PlannedFor::AnyGpu => {
+                Target { max_memory: args.max_memory.unwrap_or(u64::MAX), ..Target::webgpu() }
+            }
+        }
     }
+
+    /// What a GPU records for a plan; `None` on a CPU, which dispatches nothing.
+    #[cfg(feature = "gpu")]
+    fn schedule(&self, plan: &Plan) -> anyhow::Result<Option<m2_wgpu::Schedule>> {
+        Ok(match self {
+            PlannedFor::Device(Device::Gpu(gpu)) => Some(gpu.schedule(plan)?),
+            PlannedFor::Device(Device::Cpu(_)) => None,
+            PlannedFor::AnyGpu => Some(m2_wgpu::Schedule::webgpu(plan)?),
+        })
+    }
+}
+
+fn planned_for(args: &Args, device: &str) -> anyhow::Result<PlannedFor> {
     match super::device(args, device) {
-        Ok(device) => Ok(device.target()),
+        Ok(device) => Ok(PlannedFor::Device(device)),
         Err(e) if device == "gpu" || device == "auto" => {
             eprintln!("m2: planning for WebGPU's default limits, since {e:#}");
-            Ok(Target::webgpu())
+            Ok(PlannedFor::AnyGpu)
         }
         Err(e) => Err(e),
     }
@@ -140,29 +166,44 @@ struct Sums {
     width: u64,
     flops: u64,
     bytes: u64,
+    peak: u64,
 }
 
-fn sums(plan: &Plan) -> Sums {
-    plan.costs().iter().fold(Sums::default(), |s, c| Sums {
+/// Steps and what they read and write; on a GPU the dispatches as they will be recorded.
+fn sums(plan: &Plan, on: &PlannedFor) -> anyhow::Result<Sums> {
+    let mut sums = plan.costs().iter().fold(Sums::default(), |s, c| Sums {
         dispatches: s.dispatches + 1,
         width: s.width + c.activation_width,
         flops: s.flops + c.flops,
         bytes: s.bytes + c.bytes,
-    })
+        peak: plan.peak_bytes(),
+    });
+    #[cfg(feature = "gpu")]
+    if let Some(schedule) = on.schedule(plan)? {
+        sums.dispatches = schedule.dispatches.len() as u64;
+        sums.width = schedule.dispatches.iter().map(|d| d.activation_width).sum();
+        sums.peak = schedule.memory.total();
+    }
+    Ok(sums)
 }
 
-fn counts(config: &ModelConfig, plan: &Plan, outputs: &[String]) -> anyhow::Result<Value> {
+fn counts(
+    config: &ModelConfig,
+    plan: &Plan,
+    outputs: &[String],
+    on: &PlannedFor,
+) -> anyhow::Result<Value> {
     // What one more layer costs: neither the embeddings nor the heads are in it.
     let of_layers = |layers: usize| -> anyhow::Result<Sums> {
         let config = ModelConfig { num_hidden_layers: layers, ..config.clone() };
         let graph = chosen(&config, outputs)?;
         // The limits of the device are for the whole model.
         let target = Target { max_memory: u64::MAX, ..plan.target.clone() };
-        Ok(sums(&lower(&graph, &target, plan.class, Fusion::Full)?))
+        sums(&lower(&graph, &target, plan.class, Fusion::Full)?, on)
     };
     let (two, three) = (of_layers(2)?, of_layers(3)?);
     let width = three.width.saturating_sub(two.width) as f64 / config.hidden_size as f64;
-    let all = sums(plan);
+    let all = sums(plan, on)?;
     let ops: Vec<Value> = plan
         .costs()
         .iter()
@@ -181,10 +222,11 @@ fn counts(config: &ModelConfig, plan: &Plan, outputs: &[String]) -> anyhow::Resu
         "rows": plan.class.rows,
         "dispatches": all.dispatches,
         "dispatches_per_layer": three.dispatches - two.dispatches.min(three.dispatches),
+        "activation_values_per_token": all.width,
         "activation_values_per_token_layer_over_h": width,
         "flops": all.flops,
         "bytes": all.bytes,
-        "peak_bytes": plan.peak_bytes(),
+        "peak_bytes": all.peak,
         "ops": ops,
     }))
 }

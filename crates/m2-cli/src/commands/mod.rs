@@ -17,11 +17,12 @@ mod text;
 mod verify;
 mod verify_vectors;
 
-use m2::Device;
+use m2::{Device, files::cache::Locations};
 
 use crate::{
-    args::{Args, Command},
+    args::{Args, Command, LimitsArg},
     exit::Outcome,
+    progress,
 };
 
 /// Runs a command.
@@ -66,8 +67,25 @@ fn gpu(args: &Args, name: &str) -> anyhow::Result<Device> {
     if name == "auto" && pollster::block_on(m2_wgpu::adapters()).iter().all(is_software) {
         return Ok(cpu(args));
     }
-    let name = if name == "auto" { "gpu" } else { name };
-    Ok(pollster::block_on(Device::gpu(name))?)
+    let Ok(adapter) = if name == "auto" { "gpu" } else { name }.parse();
+    let limits = match args.limits {
+        LimitsArg::All => m2_wgpu::Limits::Adapter,
+        LimitsArg::Webgpu => m2_wgpu::Limits::WebGpu,
+    };
+    let max_memory = args.max_memory;
+    let device = m2_wgpu::Options { adapter, limits, max_memory, ..Default::default() };
+    let kernels = Some(Locations::from_env().cache.join("kernels"));
+    let mut device = pollster::block_on(Device::gpu(m2::GpuOptions { device, kernels }))?;
+    if let Device::Gpu(gpu) = &mut device {
+        if is_software(gpu.backend().adapter()) {
+            eprintln!(
+                "m2: {} is a program on the CPU; --device cpu is faster",
+                gpu.backend().adapter().name
+            );
+        }
+        gpu.backend_mut().on_compile(progress::compiling());
+    }
+    Ok(device)
 }
 
 #[cfg(not(feature = "gpu"))]
