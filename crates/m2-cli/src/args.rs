@@ -409,6 +409,7 @@ pub enum CacheAction {
 #[command(after_help = "Examples:\n  m2 graph --model m2-bert-80m --length 128 --counts\n  \
     m2 graph --model m2-bert-80m-32k --length 32768 --counts --json --device gpu\n  \
     m2 graph --model bert-base --svg bert.svg\n  \
+    m2 graph --model m2-bert-80m --batch 8 --length 512 --device gpu --predict\n  \
     m2 graph --model m2-bert-80m --dump-after fuse_epilogue")]
 pub struct Graph {
     /// The name of a configuration, or a model's folder.
@@ -427,8 +428,12 @@ pub struct Graph {
     /// Count operations, bytes and dispatches instead of listing the plan.
     #[arg(long)]
     pub counts: bool,
-    /// Print JSON.
-    #[arg(long, requires = "counts")]
+    /// Predict from counted bytes and operations how long each kernel takes on an H100 and an RTX
+    /// 4090, by their data sheets.
+    #[arg(long, conflicts_with = "counts")]
+    pub predict: bool,
+    /// Print JSON, with --counts or --predict.
+    #[arg(long)]
     pub json: bool,
     /// Draw the plan into this file, or with --dump-after the graph.
     #[arg(long)]

@@ -12,6 +12,8 @@ use crate::{Error, sizes::RunSizes};
 pub(crate) struct Launch {
     /// Kernel and node, for profiles and errors.
     pub label: String,
+    /// The node.
+    pub node: NodeId,
     /// The WGSL module.
     pub source: Source,
     /// Override constants.

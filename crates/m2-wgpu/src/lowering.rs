@@ -123,7 +123,8 @@ impl Lowering<'_> {
     ) {
         let label = format!("{name} {}", self.plan.graph.node(self.node).name);
         let constants = constants.into_iter().collect();
-        self.launches.push(Launch { label, source, constants, bindings, grid, flops: 0 });
+        let node = self.node;
+        self.launches.push(Launch { label, node, source, constants, bindings, grid, flops: 0 });
     }
 
     /// Spreads the node's operations over the dispatches from `first` on.

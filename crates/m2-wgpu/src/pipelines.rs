@@ -212,6 +212,7 @@ mod tests {
         let text = "@compute @workgroup_size(1)\nfn main() {\n  let x: u32 = 1.5;\n}\n";
         let launch = Launch {
             label: "broken".into(),
+            node: m2_ir::NodeId(0),
             source: Source::Text(text.into()),
             constants: Vec::new(),
             bindings: Vec::new(),

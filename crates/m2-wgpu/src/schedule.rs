@@ -1,6 +1,6 @@
 //! What running a plan will take, counted from its dispatches without any device.
 
-use m2_ir::{Dim, NodeId, Plan, Sizes};
+use m2_ir::{Dim, NodeId, Op, Plan, Sizes};
 
 use crate::{
     Error, Memory,
@@ -32,6 +32,9 @@ pub struct Planned {
     pub activation_width: u64,
     /// The bytes of these values.
     pub activation_bytes: u64,
+    /// Bytes of everything that it is given, each part once; of a table that is looked up, what a
+    /// look-up of every token reads.
+    pub bytes: u64,
 }
 
 impl Schedule {
@@ -57,6 +60,7 @@ impl Schedule {
                 activation_bytes: activation_width
                     * layout::leading(Dim::Tokens, &class) as u64
                     * 4,
+                bytes: bytes(plan, &class, launch),
             }
         };
         Ok(Schedule { dispatches: steps.iter().map(planned).collect(), memory })
@@ -71,21 +75,52 @@ impl Schedule {
     }
 }
 
-fn activation_width(plan: &Plan, class: &Sizes, launch: &Launch) -> u64 {
-    let mut seen: Vec<(NodeId, usize)> = Vec::new();
-    let mut width = 0;
+/// A node's channels that a dispatch is given: the node whose place they have, the first, how many.
+type Given = (NodeId, usize, usize);
+
+/// The values that a dispatch is given, each part once.
+fn values(plan: &Plan, class: &Sizes, launch: &Launch) -> Vec<(NodeId, Given)> {
+    let mut values: Vec<(NodeId, Given)> = Vec::new();
     for bind in &launch.bindings {
         let (Bind::Read(slot) | Bind::Write(slot)) = *bind;
         let (id, first, count) = match slot {
-            Slot::Value(id) => (id, 0, Layout::of(&plan.graph.node(id).ty, class).width()),
+            Slot::Value(id) => (id, 0, channels(plan, class, id)),
             Slot::Channels(id, first, count) => (id, first, count),
             _ => continue,
         };
         let (of, start) = plan.resolve(id);
-        if is_activation(plan, id) && !seen.contains(&(of, start + first)) {
-            seen.push((of, start + first));
-            width += count as u64;
+        if !values.iter().any(|(_, (o, f, _))| (*o, *f) == (of, start + first)) {
+            values.push((id, (of, start + first, count)));
         }
     }
-    width
+    values
+}
+
+fn channels(plan: &Plan, class: &Sizes, id: NodeId) -> usize {
+    Layout::of(&plan.graph.node(id).ty, class).rest().first().copied().unwrap_or(1)
+}
+
+/// Bytes of some channels of a node's value.
+fn value_bytes(plan: &Plan, class: &Sizes, (of, _, count): Given) -> u64 {
+    let all = Layout::of(&plan.graph.node(of).ty, class).len() as u64 * 4;
+    all / channels(plan, class, of).max(1) as u64 * count as u64
+}
+
+fn activation_width(plan: &Plan, class: &Sizes, launch: &Launch) -> u64 {
+    let along = values(plan, class, launch).into_iter().filter(|(id, _)| is_activation(plan, *id));
+    let ld = layout::leading(Dim::Tokens, class) as u64 * 4;
+    along.map(|(_, given)| value_bytes(plan, class, given) / ld).sum()
+}
+
+fn bytes(plan: &Plan, class: &Sizes, launch: &Launch) -> u64 {
+    let node = plan.graph.node(launch.node);
+    let given = values(plan, class, launch).into_iter().map(|(_, g)| value_bytes(plan, class, g));
+    let scratch = launch.bindings.iter().map(|b| match b {
+        Bind::Read(Slot::Scratch(_, n)) | Bind::Write(Slot::Scratch(_, n)) => *n as u64 * 4,
+        _ => 0,
+    });
+    match node.op {
+        Op::Gather(_) => 2 * Layout::of(&node.ty, class).len() as u64 * 4,
+        _ => given.chain(scratch).sum(),
+    }
 }

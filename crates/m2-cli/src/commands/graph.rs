@@ -34,6 +34,9 @@ pub fn run(args: &Args, a: &args::Graph) -> anyhow::Result<Outcome> {
         atomic::write(path, |out| out.write_all(svg.as_bytes()))?;
     }
     let mut out = io::stdout().lock();
+    if a.predict {
+        return predict(&mut out, &planned_for, &plan, a.json);
+    }
     match (a.counts, a.json) {
         (true, as_json) => {
             let counts = counts(&config, &plan, &a.output, &planned_for)?;
@@ -46,6 +49,25 @@ pub fn run(args: &Args, a: &args::Graph) -> anyhow::Result<Outcome> {
         (false, _) => {}
     }
     Ok(Outcome::Done)
+}
+
+/// Predicts times on cards that are not here.
+fn predict(
+    out: &mut dyn Write,
+    on: &PlannedFor,
+    plan: &Plan,
+    json: bool,
+) -> anyhow::Result<Outcome> {
+    #[cfg(feature = "gpu")]
+    if let Some(schedule) = on.schedule(plan)? {
+        let prediction = super::predict::predict(&schedule, plan.class.tokens);
+        match json {
+            true => writeln!(out, "{prediction}")?,
+            false => super::predict::print(out, &prediction)?,
+        }
+        return Ok(Outcome::Done);
+    }
+    bail!("--predict is about GPUs; add --device gpu")
 }
 
 /// Prints or draws the graph as a pass leaves it.

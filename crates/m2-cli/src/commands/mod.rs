@@ -11,6 +11,8 @@ mod info;
 mod init;
 mod inspect;
 mod model;
+#[cfg(feature = "gpu")]
+mod predict;
 mod pull;
 mod search;
 mod text;
