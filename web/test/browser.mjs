@@ -1,22 +1,30 @@
 // Verifies golden models through web/pkg in headless Chromium.
 //
-//   node web/test/browser.mjs [--device gpu|cpu] [FOLDER …]
+//   node web/test/browser.mjs [--device gpu|cpu] [--long] [FOLDER …]
 //
-// FOLDER is a folder of tests/golden/m2bert. Exits with 1 unless every one passes within its time.
+// FOLDER is a folder of m2bert in tests/golden, or in the tree that M2_GOLDEN_DIR names; without one
+// all models there. --long embeds a text of 2,048 tokens with a model of 80 million seeded weights
+// instead, on the GPU and on the CPU. Exits with 1 unless everything passes within its time.
 
-import { readFile } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
 
-const GOLDEN = new URL('../../tests/golden/m2bert/', import.meta.url);
+const ROOT = new URL('../../', import.meta.url);
+const GOLDEN = process.env.M2_GOLDEN_DIR
+  ? new URL('m2bert/', pathToFileURL(`${resolve(process.env.M2_GOLDEN_DIR)}/`))
+  : new URL('tests/golden/m2bert/', ROOT);
 const PKG = new URL('../pkg/', import.meta.url);
-const FOLDERS = ['m2_h64_l2_s32', 'hfbert_h64_l2_s32'];
+const MODELS = /^(m2|hfbert|alibi)_/;
 const MINUTES = 5;
+const LONG = { preset: 'm2-bert-80m-2k', length: 2048, minutes: 60 };
 const TYPES = { js: 'text/javascript', wasm: 'application/wasm', json: 'application/json' };
 
 const { values, positionals } = parseArgs({
-  options: { device: { type: 'string', default: 'gpu' } },
+  options: { device: { type: 'string', default: 'gpu' }, long: { type: 'boolean' } },
   allowPositionals: true,
 });
 
@@ -24,7 +32,7 @@ const { values, positionals } = parseArgs({
 const server = createServer(async (request, response) => {
   const path = new URL(request.url, 'http://loopback').pathname;
   const [, root, ...rest] = path.split('/');
-  const base = { pkg: PKG, golden: GOLDEN }[root];
+  const base = { pkg: PKG, golden: GOLDEN, repository: ROOT }[root];
   try {
     if (path === '/') {
       response.setHeader('content-type', 'text/html');
@@ -63,18 +71,22 @@ try {
   const trapped = new Promise((_, reject) => page.on('pageerror', reject));
   trapped.catch(() => {});
   await page.goto(origin);
-  for (const folder of positionals.length ? positionals : FOLDERS) {
+  const within = (minutes, work) => Promise.race([
+    work,
+    trapped,
+    new Promise((_, reject) => setTimeout(
+      () => reject(new Error(`no answer in ${minutes} minutes`)), minutes * 60_000).unref()),
+  ]);
+  const all = async () => (await readdir(GOLDEN)).filter((name) => MODELS.test(name)).sort();
+  const folders = values.long ? [] : positionals.length ? positionals : await all();
+  for (const folder of folders) {
     const start = performance.now();
-    const report = await Promise.race([
-      page.evaluate(verify, { folder, device: values.device }),
-      trapped,
-      new Promise((_, reject) => setTimeout(
-        () => reject(new Error(`no answer in ${MINUTES} minutes`)), MINUTES * 60_000).unref()),
-    ]).catch((error) => ({ passed: false, error: String(error) }));
-    const seconds = ((performance.now() - start) / 1000).toFixed(1);
-    print(folder, report, seconds);
+    const report = await within(MINUTES, page.evaluate(verify, { folder, device: values.device }))
+      .catch((error) => ({ passed: false, error: String(error) }));
+    print(folder, report, seconds(start));
     failed += report.passed ? 0 : 1;
   }
+  if (values.long) failed += await long(page, within) ? 0 : 1;
 } finally {
   await browser.close();
   server.close();
@@ -104,6 +116,42 @@ async function verify({ folder, device }) {
   } catch (error) {
     return { passed: false, error: String(error) };
   }
+}
+
+function seconds(start) {
+  return ((performance.now() - start) / 1000).toFixed(1);
+}
+
+// One long text on the GPU and on the CPU.
+async function long(page, within) {
+  const vectors = {};
+  for (const device of ['gpu', 'cpu']) {
+    const start = performance.now();
+    vectors[device] = await within(LONG.minutes, page.evaluate(embed, { ...LONG, device }));
+    console.log(`${LONG.preset}, ${LONG.length} tokens on ${device}: ${seconds(start)} s`);
+  }
+  const { gpu, cpu } = vectors;
+  const dot = (a, b) => a.reduce((sum, v, i) => sum + v * b[i], 0);
+  const cosine = dot(gpu, cpu) / Math.sqrt(dot(gpu, gpu) * dot(cpu, cpu));
+  const top = Math.max(...cpu.map(Math.abs));
+  const error = Math.max(...gpu.map((v, i) => Math.abs(v - cpu[i]))) / top;
+  const passed = cosine >= 1 - 1e-6 && error < 2e-3;
+  console.log(`  cosine 1 - ${(1 - cosine).toExponential(2)}, largest difference `
+    + `${error.toExponential(2)} of the largest value: ${passed ? 'passed' : 'FAILED'}`);
+  return passed;
+}
+
+// Runs in the page.
+async function embed({ preset, length, device }) {
+  const text = async (path) => (await (await fetch(`/repository/${path}`)).text());
+  const m2 = await import('/pkg/m2_web.js');
+  await m2.default();
+  const vocabulary = await text('tests/data/bert-base-uncased/vocab.txt');
+  const documents = await Promise.all(
+    ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'BENCHMARKS.md'].map(text));
+  const vector = await m2.embed_seeded(
+    preset, length, 1, vocabulary, documents.join('\n'), device);
+  return Array.from(vector);
 }
 
 function print(folder, report, seconds) {

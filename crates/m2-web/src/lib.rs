@@ -3,10 +3,13 @@
 //! There are no files here: whoever calls has fetched them. Every call is asynchronous, since a
 //! browser's GPU answers only when its thread is free.
 
+mod device;
+mod embed;
 mod verify;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
+pub use embed::embed_seeded;
 pub use verify::verify;
 
 #[wasm_bindgen]

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::device::open;
 use m2::{
-    Device, Error, GpuOptions,
+    Device, Error,
     files::safetensors::{FiniteCheck, LoadOptions, Safetensors},
     verify::{Arithmetic, Golden, Line, Report, Tensors, measured_errors},
 };
@@ -35,14 +36,6 @@ pub async fn verify(
         .await
         .map(|report| to_json(&report, &device).to_string())
         .map_err(|e| e.to_string())
-}
-
-async fn open(name: &str) -> Result<Device, String> {
-    match name {
-        "cpu" => Ok(Device::cpu(1)),
-        "gpu" => Device::gpu(GpuOptions::default()).await.map_err(|e| e.to_string()),
-        other => Err(format!("unknown device {other}; there are gpu and cpu")),
-    }
 }
 
 async fn run(

@@ -10,7 +10,7 @@ use m2_ir::{
     Batch, Dim, Graph, HostTensor, Parameters, Plan, Sizes, passes,
     plan::{Fusion, Place, lower},
 };
-use m2_nn::{Heads, ModelConfig, Weights, models};
+use m2_nn::{Heads, ModelConfig, Weights, models, presets::Preset};
 
 use crate::{Device, DeviceProgram, DeviceWeights, Error, Settings};
 
@@ -104,6 +104,38 @@ impl Model {
             device,
             programs: Vec::new(),
         })
+    }
+
+    /// A model of a configuration's shape with weights drawn from a seed: it computes as much as a
+    /// trained one. `vocabulary` holds a token a line.
+    ///
+    /// # Errors
+    /// When there is no such configuration, or the vocabulary cannot be used.
+    pub fn seeded(
+        preset: &str,
+        length: usize,
+        seed: u32,
+        vocabulary: &str,
+        device: Device,
+    ) -> Result<Self, Error> {
+        let found = Preset::find(preset).ok_or_else(|| Error::Model {
+            model: preset.to_owned(),
+            what: "there is no such configuration".to_owned(),
+        })?;
+        let error = |source| Error::Config { file: preset.to_owned(), source };
+        let config = found.for_length(length).map_err(error)?;
+        let heads = found.heads();
+        let tokenizer = Tokenizer::from_vocab(vocabulary)
+            .map_err(|source| Error::Tokenizer { file: preset.to_owned(), source })?;
+        let tensors = m2_nn::init::init(&config, heads, seed);
+        let parts = Parts {
+            name: preset.to_owned(),
+            weights: Weights { tensors, config, heads, warnings: Vec::new() },
+            tokenizer: Some(tokenizer),
+            settings: Settings::default(),
+            reload: None,
+        };
+        Model::new(parts, device)
     }
 
     /// What messages call it: its folder.
