@@ -37,8 +37,12 @@ pub struct Options {
     pub adapter: Choice,
     /// Take no more than WebGPU's default limits, which every adapter grants.
     pub default_limits: bool,
-    /// Longest row that is convolved by transforms in workgroup memory; none: what fits it.
+    /// Longest row that is convolved by one transform in workgroup memory, longer ones in passes
+    /// over memory; none: what fits it.
     pub longest_transform: Option<usize>,
+    /// Bytes of each kind of intermediate values that long convolutions keep at a time, channel
+    /// group by channel group; none: 32 MiB, which stays in the caches of large GPUs.
+    pub transform_scratch: Option<u64>,
 }
 
 /// What kind of processor an adapter is.

@@ -6,8 +6,11 @@ use crate::{
     Adapter, Created, Error, Options, Program, Weights, adapter::open, gpu::Gpu, program::Settings,
 };
 
-/// Most points of a transform that one workgroup does: eight for each of 256 invocations.
-const MAX_TRANSFORM: usize = 2048;
+/// Most points of a transform that one workgroup does: sixteen for each of 256 invocations.
+const MAX_TRANSFORM: usize = 4096;
+
+/// Bytes of each kind of intermediate values of long convolutions, unless the options say.
+const SCRATCH: u64 = 32 << 20;
 
 /// An opened GPU.
 #[derive(Debug)]
@@ -38,8 +41,11 @@ impl WgpuBackend {
         let points = limits.max_compute_workgroup_storage_size as usize / 8;
         let fits = if points.is_power_of_two() { points } else { points.next_power_of_two() / 2 };
         let longest = options.longest_transform.unwrap_or(MAX_TRANSFORM);
-        let settings =
-            Settings { longest_transform: longest.min(MAX_TRANSFORM).min(fits), max_binding };
+        let settings = Settings {
+            longest_transform: longest.min(MAX_TRANSFORM).min(fits).max(4),
+            scratch: options.transform_scratch.unwrap_or(SCRATCH).min(max_binding),
+            max_binding,
+        };
         Ok(WgpuBackend { gpu, adapter, target, settings })
     }
 

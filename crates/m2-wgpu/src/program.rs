@@ -18,6 +18,8 @@ use crate::{
 pub(crate) struct Settings {
     /// Longest transform in workgroup memory.
     pub longest_transform: usize,
+    /// Bytes of each kind of intermediate values that long convolutions keep at a time.
+    pub scratch: u64,
     /// Largest binding in bytes.
     pub max_binding: u64,
 }
@@ -56,6 +58,8 @@ pub struct Program {
     buffers: Vec<wgpu::Buffer>,
     scratch: HashMap<usize, wgpu::Buffer>,
     sizes: wgpu::Buffer,
+    /// First channels and rows that dispatches start at: each has its block of `sizes`.
+    windows: Vec<(usize, usize)>,
     rows: wgpu::Buffer,
     first: wgpu::Buffer,
     asked: wgpu::Buffer,
@@ -85,8 +89,8 @@ impl Program {
         weights: &mut Weights,
         settings: Settings,
     ) -> Result<Self, Error> {
-        let prologue = lowering::lower(&plan, &plan.prologue, settings.longest_transform)?;
-        let steps = lowering::lower(&plan, &plan.steps, settings.longest_transform)?;
+        let prologue = lowering::lower(&plan, &plan.prologue, &settings)?;
+        let steps = lowering::lower(&plan, &plan.steps, &settings)?;
         let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let loaded = weights.add(gpu, &plan.graph, params, settings.max_binding);
         let parts = match loaded {
@@ -102,7 +106,7 @@ impl Program {
         let dispatches = parts.record(gpu, weights, &steps).await?;
         let program = parts.finish(gpu, dispatches)?;
         let sizes = RunSizes::without_batch(&program.class);
-        gpu.queue.write_buffer(&program.sizes, 0, bytemuck::bytes_of(&sizes));
+        program.write_sizes(gpu, &sizes);
         submit(gpu, &once, &sizes)?;
         gpu.check()?;
         Ok(program)
@@ -114,7 +118,7 @@ impl Program {
         let sizes = RunSizes::of(batch, &self.class);
         let rows = sizes::rows(batch);
         let first: Vec<u32> = batch.rows().rows().iter().map(|r| r.offset).collect();
-        gpu.queue.write_buffer(&self.sizes, 0, bytemuck::bytes_of(&sizes));
+        self.write_sizes(gpu, &sizes);
         gpu.queue.write_buffer(&self.rows, 0, bytemuck::cast_slice(&rows));
         gpu.queue.write_buffer(&self.first, 0, bytemuck::cast_slice(&first));
         gpu.queue.write_buffer(&self.asked, 0, bytemuck::cast_slice(batch.asked()));
@@ -127,6 +131,10 @@ impl Program {
         gpu.check()?;
         self.last = Some(Sizes { span: self.plan.class.span, ..batch.sizes() });
         Ok(())
+    }
+
+    fn write_sizes(&self, gpu: &Gpu, sizes: &RunSizes) {
+        gpu.queue.write_buffer(&self.sizes, 0, &sizes::blocks(sizes, &self.windows));
     }
 
     fn upload(&self, gpu: &Gpu, input: &Input, tensor: &HostTensor) {
@@ -217,6 +225,7 @@ struct Parts {
     buffers: Vec<wgpu::Buffer>,
     scratch: HashMap<usize, wgpu::Buffer>,
     sizes: wgpu::Buffer,
+    windows: Vec<(usize, usize)>,
     rows: wgpu::Buffer,
     first: wgpu::Buffer,
     asked: wgpu::Buffer,
@@ -257,17 +266,23 @@ impl Parts {
             let (Bind::Read(slot) | Bind::Write(slot)) = slot;
             match *slot {
                 Slot::Roots(n) => drop(weights.roots(gpu, n).clone()),
+                Slot::LongRoots(n, low) => drop(weights.long_roots(gpu, n, low).clone()),
                 Slot::Slopes(heads) => drop(weights.slopes(gpu, heads).clone()),
                 _ => {}
             }
         }
+        let mut windows: Vec<_> = prologue.iter().chain(steps).map(|l| l.window).collect();
+        windows.push((0, 0));
+        windows.sort_unstable();
+        windows.dedup();
         use wgpu::BufferUsages as Usage;
         let uniform = Usage::UNIFORM | Usage::COPY_DST;
         Ok(Parts {
             values,
             buffers,
             scratch,
-            sizes: gpu.buffer("sizes", size_of::<RunSizes>() as u64, uniform),
+            sizes: gpu.buffer("sizes", (windows.len() * sizes::BLOCK) as u64, uniform),
+            windows,
             rows: gpu.storage("rows", (class.rows * size_of::<RunRow>()) as u64),
             first: gpu.storage("first", class.rows as u64 * 4),
             asked: gpu.storage("asked", class.asked as u64 * 4),
@@ -342,12 +357,20 @@ impl Parts {
             Slot::First => whole(&self.first),
             Slot::Asked => whole(&self.asked),
             Slot::Roots(n) => whole(weights.roots(gpu, n)),
+            Slot::LongRoots(n, low) => whole(weights.long_roots(gpu, n, low)),
             Slot::Slopes(heads) => whole(weights.slopes(gpu, heads)),
             Slot::Scratch(i, elements) => {
                 self.check_binding("an intermediate value", elements as u64 * 4)?;
                 whole(&self.scratch[&i])
             }
         })
+    }
+
+    /// The sizes as a dispatch with this window sees them.
+    fn block(&self, window: (usize, usize)) -> Part {
+        let at = self.windows.binary_search(&window).unwrap_or_default();
+        let bytes = size_of::<RunSizes>() as u64;
+        Part { buffer: self.sizes.clone(), offset: (at * sizes::BLOCK) as u64, bytes }
     }
 
     /// Pipelines and bind groups of dispatches.
@@ -359,8 +382,7 @@ impl Parts {
     ) -> Result<Vec<Dispatch>, Error> {
         let mut dispatches = Vec::with_capacity(launches.len());
         for launch in launches {
-            let mut parts =
-                vec![Part { buffer: self.sizes.clone(), offset: 0, bytes: self.sizes.size() }];
+            let mut parts = vec![self.block(launch.window)];
             for bind in &launch.bindings {
                 let (Bind::Read(slot) | Bind::Write(slot)) = *bind;
                 parts.push(self.slot(gpu, weights, slot)?);
@@ -413,6 +435,7 @@ impl Parts {
             buffers: self.buffers,
             scratch: self.scratch,
             sizes: self.sizes,
+            windows: self.windows,
             rows: self.rows,
             first: self.first,
             asked: self.asked,

@@ -9,12 +9,19 @@ use crate::{Error, gpu::Gpu};
 /// Bytes that are staged before they are handed to the device.
 const STAGED: usize = 32 << 20;
 
+/// exp(−iπk/n).
+fn root(k: usize, n: usize) -> [f32; 2] {
+    let angle = -std::f64::consts::PI * k as f64 / n as f64;
+    [angle.cos() as f32, angle.sin() as f32]
+}
+
 /// Weights on the device by name, shared by all programs of a model, with the tables that programs
 /// of any model share.
 #[derive(Debug, Default)]
 pub struct Weights {
     params: HashMap<String, (wgpu::Buffer, Vec<usize>)>,
     roots: HashMap<usize, wgpu::Buffer>,
+    long_roots: HashMap<(usize, usize), wgpu::Buffer>,
     slopes: HashMap<usize, wgpu::Buffer>,
     staged: usize,
 }
@@ -92,10 +99,15 @@ impl Weights {
     /// The first `n` of the 2n-th roots of unity, exp(−iπk/n) as pairs.
     pub(crate) fn roots(&mut self, gpu: &Gpu, n: usize) -> &wgpu::Buffer {
         self.roots.entry(n).or_insert_with(|| {
-            let angle = |k: usize| -std::f64::consts::PI * k as f64 / n as f64;
-            let table: Vec<f32> =
-                (0..n).flat_map(|k| [angle(k).cos() as f32, angle(k).sin() as f32]).collect();
-            gpu.upload("roots", &table)
+            gpu.upload("roots", &(0..n).flat_map(|k| root(k, n)).collect::<Vec<f32>>())
+        })
+    }
+
+    /// The 2n-th roots of unity as products: 2n / low of them, `low` apart, then the first `low`.
+    pub(crate) fn long_roots(&mut self, gpu: &Gpu, n: usize, low: usize) -> &wgpu::Buffer {
+        self.long_roots.entry((n, low)).or_insert_with(|| {
+            let powers = (0..2 * n).step_by(low).chain(0..low);
+            gpu.upload("long roots", &powers.flat_map(|k| root(k, n)).collect::<Vec<f32>>())
         })
     }
 

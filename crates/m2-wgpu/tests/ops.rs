@@ -363,7 +363,7 @@ fn small_signals_keep_their_precision_beside_large_ones() {
 
 #[test]
 fn plain_sums_replace_transforms_beyond_their_length() {
-    let Some(gpu) = open(Some(16)) else { return };
+    let Some(gpu) = open(Some(16), None) else { return };
     for (lengths, h) in [(vec![33, 5], 3), (vec![130, 64, 65], 2)] {
         for (reverse, residual) in [(REVERSES[1], true), (REVERSES[2], false), (REVERSES[0], true)]
         {

@@ -13,7 +13,7 @@ use pollster::block_on;
 /// The adapter named by `M2_ADAPTER`, or the best; none is an error where `M2_REQUIRE_GPU` is 1.
 pub fn gpu() -> Option<&'static WgpuBackend> {
     static GPU: OnceLock<Option<WgpuBackend>> = OnceLock::new();
-    let found = GPU.get_or_init(|| open(None)).as_ref();
+    let found = GPU.get_or_init(|| open(None, None)).as_ref();
     if found.is_none() {
         println!("skipped: no adapter");
     }
@@ -21,9 +21,12 @@ pub fn gpu() -> Option<&'static WgpuBackend> {
 }
 
 /// As [`gpu`], with transforms only up to this length.
-pub fn open(longest_transform: Option<usize>) -> Option<WgpuBackend> {
+pub fn open(
+    longest_transform: Option<usize>,
+    transform_scratch: Option<u64>,
+) -> Option<WgpuBackend> {
     let adapter: Choice = std::env::var("M2_ADAPTER").unwrap_or_default().parse().unwrap();
-    let options = Options { adapter, default_limits: true, longest_transform };
+    let options = Options { adapter, default_limits: true, longest_transform, transform_scratch };
     match block_on(WgpuBackend::open(&options)) {
         Ok(gpu) => {
             println!("adapter: {:?}", gpu.adapter());
