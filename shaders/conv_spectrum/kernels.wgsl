@@ -4,6 +4,7 @@
 // k, k_rev (CHANNELS, LD), D (H).
 
 override LD: u32 = 64u;
+override PAIR: bool = true;
 override REVERSE: u32 = 1u;     // 0 none, 1 k_rev[0] has lag -1, 2 k_rev[0] has lag 0
 
 @group(0) @binding(3) var<storage, read> k1: array<f32>;
@@ -52,8 +53,4 @@ fn value(channel: u32, row: u32, half: u32, n: u32) -> vec2<f32> {
         return ahead(channel, n) - back(channel, n);
     }
     return ahead(channel, n) + back(channel, n);
-}
-
-fn magnitude(channel: u32, row: u32, n: u32) -> vec2<f32> {
-    return abs(ahead(channel, n)) + abs(back(channel, n));
 }

@@ -3,6 +3,8 @@
 //
 // out (CHANNELS, 1 or 2, L) pairs. Grid: L / SIZE by halves by CHANNELS.
 
+override PAIR: bool = true;
+
 @group(0) @binding(3) var<storage, read_write> out: array<vec2<f32>>;
 
 @compute @workgroup_size(THREADS)
@@ -25,11 +27,10 @@ fn main(
     }
     workgroupBarrier();
     forward(lane);
-    let e = exponent_of(channel, 0u);
     let first = channel * L * select(1u, 2u, PAIR) + half * (L / 2u) + part * (SIZE / 2u);
     for (var i = lane; i < SIZE / 2u; i += THREADS) {
         let own = half == 0u && part == 0u && i < BLOCK / 2u;
         let at = mirrored(i % (BLOCK / 2u), own) + i / (BLOCK / 2u) * BLOCK;
-        keep(first + i, at, own && i == 0u, e);
+        keep(first + i, at, own && i == 0u);
     }
 }

@@ -2,8 +2,8 @@
 // convolution, P and M = (K1 +- K2) / 2 for a pair, all times 1 / (2 L). Where the product takes
 // real kernels, a pair of numbers holds those at frequencies 0 and L.
 
-// Stores what belongs to the coefficients z[at]; e: the exponent by which k1 was scaled.
-fn keep(slot: u32, at: vec2<u32>, real: bool, e: i32) {
+// Stores what belongs to the coefficients z[at].
+fn keep(slot: u32, at: vec2<u32>, real: bool) {
     let a = z[at.x];
     let b = z[at.y];
     var one = a;
@@ -16,9 +16,9 @@ fn keep(slot: u32, at: vec2<u32>, real: bool, e: i32) {
         one = 0.5 * vec2<f32>(a.x + b.x, a.y - b.y);
         two = 0.5 * vec2<f32>(a.y + b.y, b.x - a.x);
     }
-    one *= power(-e) / f32(2u * L);
+    one *= 1.0 / f32(2u * L);
+    two *= 1.0 / f32(2u * L);
     if PAIR {
-        two *= 1.0 / f32(2u * L);
         out[slot] = 0.5 * (one + two);
         out[slot + L] = 0.5 * (one - two);
     } else {

@@ -19,18 +19,10 @@ fn main(
     if channel >= CHANNELS {
         return;
     }
-    var e = 0;
-    if PAIR {
-        var peak = vec2<f32>(0.0);
-        for (var n = lane; n < L; n += THREADS) {
-            peak = max(peak, magnitude(channel, 0u, n));
-        }
-        e = balance(largest(lane, peak));
-    }
     let base = channel * L * select(1u, 2u, PAIR);
     for (var half = 0u; half < 2u; half += 1u) {
         for (var n = lane; n < L; n += THREADS) {
-            var v = value(channel, 0u, half, n) * vec2<f32>(power(e), 1.0);
+            var v = value(channel, 0u, half, n);
             if half == 1u {
                 v = cmul(v, roots[n]);
             }
@@ -40,7 +32,7 @@ fn main(
         forward(lane);
         for (var j = lane; j < L / 2u; j += THREADS) {
             let own = half == 0u;
-            keep(base + half * (L / 2u) + j, mirrored(j, own), own && j == 0u, e);
+            keep(base + half * (L / 2u) + j, mirrored(j, own), own && j == 0u);
         }
         workgroupBarrier();
     }

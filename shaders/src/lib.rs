@@ -124,15 +124,13 @@ kernels! {
         [MATH, FILTER_TILE, HIDDEN, include_str!("../implicit_filter/modulate.wgsl")];
     /// Spectra of kernels by transforms in workgroup memory.
     SPECTRUM = "conv_spectrum/transform",
-        [FFT, BALANCE, MIRROR, KERNELS, SPLIT, include_str!("../conv_spectrum/transform.wgsl")];
-    /// Spectra of kernels in passes: their peaks.
-    SPECTRUM_PEAKS = "conv_spectrum/peaks", [FFT, BALANCE, PASSES, ONE_ROW, KERNELS, PEAKS];
+        [FFT, MIRROR, KERNELS, SPLIT, include_str!("../conv_spectrum/transform.wgsl")];
     /// Spectra of kernels in passes: transforms along columns.
     SPECTRUM_COLUMNS = "conv_spectrum/columns",
-        [FFT, BALANCE, PASSES, SCALE, ONE_ROW, KERNELS, COLUMNS];
+        [FFT, PASSES, ONE_ROW, KERNELS, COLUMNS];
     /// Spectra of kernels in passes: transforms along rows.
     SPECTRUM_ROWS = "conv_spectrum/rows",
-        [FFT, BALANCE, PASSES, SCALE, MIRROR, ROW_PAIRS, SPLIT, include_str!("../conv_spectrum/rows.wgsl")];
+        [FFT, PASSES, MIRROR, ROW_PAIRS, SPLIT, include_str!("../conv_spectrum/rows.wgsl")];
     /// Long convolutions in passes: along rows, with the product.
     CONVOLVE_ROWS = "transform/rows",
         [FFT, PASSES, WINDOW, MIRROR, PRODUCT, ROW_PAIRS, include_str!("../transform/rows.wgsl")];

@@ -18,10 +18,10 @@ fn main(
         return;
     }
     let first = g % tiles * INNER;
-    let scale = vec2<f32>(power(exponent_of(channel, row)), 1.0);
+    let balanced = scale(channel, row);
     for (var i = lane; i < SIZE; i += THREADS) {
         let n = i / INNER * (L / N) + first + i % INNER;
-        var v = value(channel, row, half, n) * scale;
+        var v = value(channel, row, half, n) * balanced;
         if half == 1u {
             v = cmul(v, root(n));
         }

@@ -37,14 +37,14 @@ fn main(
             }
         }
     }
-    let scale = vec2<f32>(power(-exponent_of(channel, row)), 1.0);
+    let undo = vec2<f32>(power(-exponent_of(channel, row)), 1.0);
     let r = rows[sizes.first_row + row];
     for (var j = 0u; j < SIZE / THREADS; j += 1u) {
         let i = j * THREADS + lane;
         let n = i / INNER * (L / N) + first + i % INNER;
         if n < (r.length + 3u) / 4u * 4u {
             let inside = n < r.length;
-            finish(r.offset + n, n, sizes.first_channel + channel, inside, sums[j] * scale);
+            finish(r.offset + n, n, sizes.first_channel + channel, inside, sums[j] * undo);
         }
     }
 }

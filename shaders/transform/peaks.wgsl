@@ -17,7 +17,7 @@ fn main(
     }
     var peak = vec2<f32>(0.0);
     for (var i = lane; i < L / PARTS; i += THREADS) {
-        peak = max(peak, magnitude(channel, row, part * (L / PARTS) + i));
+        peak = max(peak, abs(value(channel, row, 0u, part * (L / PARTS) + i)));
     }
     let top = largest(lane, peak);
     if lane == 0u {

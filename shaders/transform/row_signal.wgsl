@@ -11,7 +11,3 @@ fn value(channel: u32, row: u32, half: u32, n: u32) -> vec2<f32> {
     }
     return vec2<f32>(0.0);
 }
-
-fn magnitude(channel: u32, row: u32, n: u32) -> vec2<f32> {
-    return abs(value(channel, row, 0u, n));
-}

@@ -11,3 +11,7 @@ fn exponent_of(channel: u32, row: u32) -> i32 {
     }
     return balance(top);
 }
+
+fn scale(channel: u32, row: u32) -> vec2<f32> {
+    return vec2<f32>(power(exponent_of(channel, row)), 1.0);
+}

@@ -140,14 +140,9 @@ impl Spectrum {
         let passes = Passes::of(cx, channels.len(), 1)?;
         let mut bindings = vec![passes.roots(), passes.scratch()];
         bindings.extend(kernels);
-        let mut first = |kernel, (mut constants, groups): (Vec<_>, usize), halves: usize| {
-            constants.extend(self.own());
-            cx.launch(kernel, constants, bindings.clone(), Grid::flat(groups * halves, 1));
-        };
-        if self.op.pair {
-            first(shaders::SPECTRUM_PEAKS, passes.peaks(), 1);
-        }
-        first(shaders::SPECTRUM_COLUMNS, passes.columns(), 2);
+        let (mut constants, groups) = passes.columns();
+        constants.extend(self.own());
+        cx.launch(shaders::SPECTRUM_COLUMNS, constants, bindings, Grid::flat(2 * groups, 1));
         let (mut constants, groups) = passes.rows();
         constants.push(flag("PAIR", self.op.pair));
         let bindings = vec![passes.roots(), passes.scratch(), Bind::Write(out)];
