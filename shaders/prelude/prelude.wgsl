@@ -10,8 +10,8 @@ struct Sizes {
     span: u32,      // L, the class of the longest row
     longest: u32,   // tokens of the longest row
     neg_inf: f32,   // minus infinity, which WGSL cannot write as a constant
-    unused0: u32,
-    unused1: u32,
+    first_channel: u32, // first channel and first row of a dispatch that does a part of them
+    first_row: u32,
 }
 
 struct Row {

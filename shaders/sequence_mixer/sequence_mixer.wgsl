@@ -5,6 +5,7 @@
 //
 // p (3 H, LD), w (3 H, TAPS), b (3 H), u, out (H, LD).
 
+override H: u32 = 64u;
 override LD: u32 = 64u;
 override TAPS: u32 = 3u;
 

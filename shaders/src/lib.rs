@@ -56,8 +56,24 @@ const TILE: &str = include_str!("../matmul/tile.wgsl");
 const GLU: &str = include_str!("../matmul/glu.wgsl");
 const FFT: &str = include_str!("../transform/fft.wgsl");
 const CONVOLVE: &str = include_str!("../transform/convolve.wgsl");
-const DIRECT: &str = include_str!("../transform/direct.wgsl");
+const MIRROR: &str = include_str!("../transform/mirror.wgsl");
+const PRODUCT: &str = include_str!("../transform/product.wgsl");
+const BALANCE: &str = include_str!("../transform/balance.wgsl");
+const PASSES: &str = include_str!("../transform/passes.wgsl");
+const SCALE: &str = include_str!("../transform/scale.wgsl");
+const WINDOW: &str = include_str!("../transform/window.wgsl");
+const ROW_SIGNAL: &str = include_str!("../transform/row_signal.wgsl");
+const PEAKS: &str = include_str!("../transform/peaks.wgsl");
+const COLUMNS: &str = include_str!("../transform/columns.wgsl");
+const ROW_PAIRS: &str = include_str!("../transform/row_pairs.wgsl");
+const FINISH: &str = include_str!("../transform/finish.wgsl");
 const KERNELS: &str = include_str!("../conv_spectrum/kernels.wgsl");
+const SPLIT: &str = include_str!("../conv_spectrum/split.wgsl");
+const ONE_ROW: &str = include_str!("../conv_spectrum/one_row.wgsl");
+const FILTER_TILE: &str = include_str!("../implicit_filter/tile.wgsl");
+const POSITIONS: &str = include_str!("../implicit_filter/positions.wgsl");
+const HIDDEN: &str = include_str!("../implicit_filter/hidden.wgsl");
+const SINE_LAYER: &str = include_str!("../implicit_filter/sine_layer.wgsl");
 const MIXER: &str = include_str!("../sequence_mixer/sequence_mixer.wgsl");
 const PAIR: &str = include_str!("../conv_pair/conv_pair.wgsl");
 const LONG: &str = include_str!("../long_conv/long_conv.wgsl");
@@ -99,27 +115,55 @@ kernels! {
         [include_str!("../attention_apply/attention_apply.wgsl")];
     /// Probabilities of attention normalised over the queries.
     QUERY_ATTENTION = "query_attention/probs", [MATH, include_str!("../query_attention/probs.wgsl")];
-    /// A hidden layer of the implicit filters' network.
-    FILTER_LAYER = "implicit_filter/sine_layer", [MATH, include_str!("../implicit_filter/sine_layer.wgsl")];
+    /// The first layer of the implicit filters' network.
+    FILTER_FIRST = "implicit_filter/first_layer", [MATH, FILTER_TILE, POSITIONS, SINE_LAYER];
+    /// A later hidden layer of the implicit filters' network.
+    FILTER_LAYER = "implicit_filter/sine_layer", [MATH, FILTER_TILE, HIDDEN, SINE_LAYER];
     /// The last layer of the implicit filters' network, with its decay.
-    FILTER_MODULATE = "implicit_filter/modulate", [MATH, include_str!("../implicit_filter/modulate.wgsl")];
-    /// Spectra of kernels.
+    FILTER_MODULATE = "implicit_filter/modulate",
+        [MATH, FILTER_TILE, HIDDEN, include_str!("../implicit_filter/modulate.wgsl")];
+    /// Spectra of kernels by transforms in workgroup memory.
     SPECTRUM = "conv_spectrum/transform",
-        [FFT, KERNELS, include_str!("../conv_spectrum/transform.wgsl")];
-    /// Kernels by lag.
-    LAGS = "conv_spectrum/lags", [KERNELS, include_str!("../conv_spectrum/lags.wgsl")];
-    /// The sequence mixer by transforms.
-    MIXER_TRANSFORM = "sequence_mixer/transform", [FFT, CONVOLVE, MIXER];
-    /// The sequence mixer as plain sums.
-    MIXER_DIRECT = "sequence_mixer/direct", [DIRECT, MIXER];
-    /// Two long convolutions by transforms.
-    PAIR_TRANSFORM = "conv_pair/transform", [FFT, CONVOLVE, PAIR];
-    /// Two long convolutions as plain sums.
-    PAIR_DIRECT = "conv_pair/direct", [DIRECT, PAIR];
-    /// One long convolution by transforms.
-    LONG_TRANSFORM = "long_conv/transform", [FFT, CONVOLVE, LONG];
-    /// One long convolution as plain sums.
-    LONG_DIRECT = "long_conv/direct", [DIRECT, LONG];
+        [FFT, MIRROR, KERNELS, SPLIT, include_str!("../conv_spectrum/transform.wgsl")];
+    /// Spectra of kernels in passes: transforms along columns.
+    SPECTRUM_COLUMNS = "conv_spectrum/columns",
+        [FFT, PASSES, ONE_ROW, KERNELS, COLUMNS];
+    /// Spectra of kernels in passes: transforms along rows.
+    SPECTRUM_ROWS = "conv_spectrum/rows",
+        [FFT, PASSES, MIRROR, ROW_PAIRS, SPLIT, include_str!("../conv_spectrum/rows.wgsl")];
+    /// Long convolutions in passes: along rows, with the product.
+    CONVOLVE_ROWS = "transform/rows",
+        [FFT, PASSES, WINDOW, MIRROR, PRODUCT, ROW_PAIRS, include_str!("../transform/rows.wgsl")];
+    /// The sequence mixer by transforms in workgroup memory.
+    MIXER_TRANSFORM = "sequence_mixer/transform", [FFT, BALANCE, MIRROR, PRODUCT, CONVOLVE, MIXER], HELD = 8;
+    /// The sequence mixer in passes: its signals' peaks.
+    MIXER_PEAKS = "sequence_mixer/peaks", [FFT, BALANCE, PASSES, WINDOW, ROW_SIGNAL, PEAKS, MIXER];
+    /// The sequence mixer in passes: transforms along columns.
+    MIXER_COLUMNS = "sequence_mixer/columns",
+        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, COLUMNS, MIXER];
+    /// The sequence mixer in passes: back along columns.
+    MIXER_FINISH = "sequence_mixer/finish",
+        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, FINISH, MIXER];
+    /// Two long convolutions by transforms in workgroup memory.
+    PAIR_TRANSFORM = "conv_pair/transform", [FFT, BALANCE, MIRROR, PRODUCT, CONVOLVE, PAIR], HELD = 8;
+    /// Two long convolutions in passes: its signals' peaks.
+    PAIR_PEAKS = "conv_pair/peaks", [FFT, BALANCE, PASSES, WINDOW, ROW_SIGNAL, PEAKS, PAIR];
+    /// Two long convolutions in passes: transforms along columns.
+    PAIR_COLUMNS = "conv_pair/columns",
+        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, COLUMNS, PAIR];
+    /// Two long convolutions in passes: back along columns.
+    PAIR_FINISH = "conv_pair/finish",
+        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, FINISH, PAIR];
+    /// One long convolution by transforms in workgroup memory.
+    LONG_TRANSFORM = "long_conv/transform", [FFT, BALANCE, MIRROR, PRODUCT, CONVOLVE, LONG], HELD = 8;
+    /// One long convolution in passes: its signals' peaks.
+    LONG_PEAKS = "long_conv/peaks", [FFT, BALANCE, PASSES, WINDOW, ROW_SIGNAL, PEAKS, LONG];
+    /// One long convolution in passes: transforms along columns.
+    LONG_COLUMNS = "long_conv/columns",
+        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, COLUMNS, LONG];
+    /// One long convolution in passes: back along columns.
+    LONG_FINISH = "long_conv/finish",
+        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, FINISH, LONG];
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! A plan: what runs in which order, and where every value lies. Data only.
 
-use crate::{DType, Dim, Error, Graph, Kind, Locality, Node, NodeId, Op, Sizes, Target, passes};
+mod schedule;
 
-/// One dispatch, or on a CPU one region: a run of token-local ops executed block by block.
+use crate::{DType, Dim, Error, Graph, Kind, NodeId, Sizes, Target, passes};
+use schedule::{frozen, owners, schedule, views};
+
+/// One op, or a region. On a CPU that is a run of token-local ops executed block by block; on a GPU
+/// it is a long convolution with what makes its spectrum, executed channel group by channel group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Nodes in order; more than one only in a region.
@@ -73,7 +77,11 @@ pub fn lower(graph: &Graph, target: &Target, class: Sizes, fusion: Fusion) -> Re
     let views = views(&graph);
     let frozen = frozen(&graph, target, &class);
     let regions = target.kind == Kind::Cpu && fusion == Fusion::Full;
-    let (prologue, steps) = schedule(&graph, &views, &frozen, regions);
+    let owners = match (target.kind, fusion) {
+        (Kind::Gpu, Fusion::Full) => owners(&graph, &frozen),
+        _ => vec![None; graph.nodes().len()],
+    };
+    let (prologue, steps) = schedule(&graph, &views, &frozen, &owners, regions);
     let mut plan = Plan {
         target: target.clone(),
         class,
@@ -87,91 +95,6 @@ pub fn lower(graph: &Graph, target: &Target, class: Sizes, fusion: Fusion) -> Re
     plan.verify()?;
     plan.check_limits()?;
     Ok(plan)
-}
-
-/// For each node that is a view: the value it shows and its first column.
-fn views(graph: &Graph) -> Vec<Option<(NodeId, usize)>> {
-    let mut views: Vec<Option<(NodeId, usize)>> = vec![None; graph.nodes().len()];
-    for (id, node) in graph.iter() {
-        let Some(&input) = node.inputs.first() else { continue };
-        let base = views[input.index()];
-        let strided =
-            base.is_some_and(|(of, _)| graph.node(of).ty.width() != graph.node(input).ty.width());
-        views[id.index()] = match &node.op {
-            Op::Slice(s) if s.axis == 1 && node.ty.shape.len() == 2 => {
-                let (of, start) = base.unwrap_or((input, 0));
-                (graph.node(of).ty.shape.len() == 2).then_some((of, start + s.start))
-            }
-            Op::Reshape(_) if !strided => Some(base.unwrap_or((input, 0))),
-            _ => None,
-        };
-    }
-    views
-}
-
-/// Nodes whose value depends on weights alone, if keeping those that runs read fits the budget.
-fn frozen(graph: &Graph, target: &Target, class: &Sizes) -> Vec<bool> {
-    let mut frozen = vec![false; graph.nodes().len()];
-    for (id, node) in graph.iter() {
-        frozen[id.index()] = !node.op.is_source()
-            && node.inputs.iter().all(|i| frozen[i.index()] || graph.node(*i).op == Op::Param);
-    }
-    let mut kept = vec![false; graph.nodes().len()];
-    for (_, node) in graph.iter().filter(|(id, _)| !frozen[id.index()]) {
-        node.inputs.iter().for_each(|i| kept[i.index()] |= frozen[i.index()]);
-    }
-    let bytes: u64 = graph
-        .iter()
-        .filter(|(id, _)| kept[id.index()])
-        .map(|(_, n)| (n.ty.len(class) * n.ty.dtype.size()) as u64)
-        .sum();
-    if bytes > target.frozen_budget {
-        frozen.fill(false);
-    }
-    frozen
-}
-
-fn schedule(
-    graph: &Graph,
-    views: &[Option<(NodeId, usize)>],
-    frozen: &[bool],
-    regions: bool,
-) -> (Vec<Step>, Vec<Step>) {
-    let (mut prologue, mut steps): (Vec<Step>, Vec<Step>) = (Vec::new(), Vec::new());
-    let mut open: Option<Dim> = None;
-    for (id, node) in graph.iter().filter(|(_, n)| !n.op.is_source()) {
-        if frozen[id.index()] {
-            if views[id.index()].is_none() {
-                prologue.push(Step { nodes: vec![id] });
-            }
-            continue;
-        }
-        let lead = node.ty.shape.first().copied();
-        let local = matches!(node.op.rule().locality(), Locality::TokenLocal | Locality::Halo(_))
-            || views[id.index()].is_some();
-        let joins = regions
-            && local
-            && node.ty.shape.len() == 2
-            && matches!(lead, Some(Dim::Tokens | Dim::Rows | Dim::Asked));
-        let last = steps.last_mut().filter(|_| joins && open == lead);
-        if let Some(step) = last.filter(|s| !crosses_halo(graph, s, node)) {
-            step.nodes.push(id);
-        } else if joins || views[id.index()].is_none() {
-            steps.push(Step { nodes: vec![id] });
-            open = if joins { lead } else { None };
-        }
-    }
-    (prologue, steps)
-}
-
-/// Whether a node would need, after an op that reaches back, a value from before it: the tokens at
-/// the borders of blocks are finished from that op on, so a region must not.
-fn crosses_halo(graph: &Graph, step: &Step, node: &Node) -> bool {
-    let reaches_back =
-        |id: &NodeId| matches!(graph.node(*id).op.rule().locality(), Locality::Halo(_));
-    let Some(at) = step.nodes.iter().position(reaches_back) else { return false };
-    matches!(node.op.rule().locality(), Locality::Halo(_))
-        || node.inputs.iter().any(|i| step.nodes[..at].contains(i))
 }
 
 /// Gives each value a place: buffers are reused once their last reader has run, and a step's

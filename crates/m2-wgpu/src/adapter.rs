@@ -37,8 +37,12 @@ pub struct Options {
     pub adapter: Choice,
     /// Which of its limits to take.
     pub limits: Limits,
-    /// Longest row that is convolved by transforms in workgroup memory; none: what fits it.
+    /// Longest row that is convolved by one transform in workgroup memory, longer ones in passes
+    /// over memory; none: what fits it.
     pub longest_transform: Option<usize>,
+    /// Bytes of each kind of intermediate values that long convolutions keep at a time, channel
+    /// group by channel group; none: 32 MiB, which stays in the caches of large GPUs.
+    pub transform_scratch: Option<u64>,
     /// Memory that a program may take, in bytes; none: as much as the device gives.
     pub max_memory: Option<u64>,
 }

@@ -13,8 +13,10 @@ use crate::{
     submit::Pace,
 };
 
-/// Most points of a transform that one workgroup does: eight for each of 256 invocations.
-const MAX_TRANSFORM: usize = 2048;
+/// Most points of a transform that one workgroup does: sixteen for each of 256 invocations.
+const MAX_TRANSFORM: usize = 4096;
+/// Bytes of each kind of intermediate values of long convolutions, unless the options say.
+const SCRATCH: u64 = 32 << 20;
 /// Seconds that a submission should take at most.
 const SUBMISSION: f64 = 0.25;
 
@@ -49,7 +51,11 @@ impl Settings {
             Class::Software => 2e9,
         };
         Settings {
-            longest_transform: longest.min(MAX_TRANSFORM).min(fits),
+            longest_transform: longest.min(MAX_TRANSFORM).min(fits).max(4),
+            scratch: options
+                .transform_scratch
+                .unwrap_or(SCRATCH)
+                .min(limits.max_storage_buffer_binding_size),
             max_binding: limits.max_storage_buffer_binding_size,
             max_buffer: limits.max_buffer_size,
             max_memory: options.max_memory.unwrap_or(u64::MAX),

@@ -22,6 +22,8 @@ pub(crate) struct Launch {
     pub bindings: Vec<Bind>,
     /// How many workgroups.
     pub grid: Grid,
+    /// First channel and first row of a dispatch that does a part of them.
+    pub window: (usize, usize),
     /// Operations at the class, by the op's own count.
     pub flops: u64,
 }
@@ -69,6 +71,8 @@ pub(crate) enum Slot {
     Asked,
     /// Twiddles of a transform of this many points.
     Roots(usize),
+    /// Twiddles of a transform of so many points in passes, and how many of them are consecutive.
+    LongRoots(usize, usize),
     /// ALiBi's slopes for this many heads.
     Slopes(usize),
     /// A buffer that lives for one node only: its number and its elements.
@@ -97,6 +101,28 @@ impl Extent {
     }
 }
 
+/// Which rows of the batch a dispatch does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// It knows no rows.
+    None,
+    /// All.
+    All,
+    /// So many, as far as there are so many, from the first number on.
+    Part(usize, usize),
+}
+
+impl Rows {
+    fn of(self, sizes: &RunSizes) -> u64 {
+        let all = u64::from(sizes.rows);
+        match self {
+            Rows::None => 1,
+            Rows::All => all,
+            Rows::Part(first, count) => all.saturating_sub(first as u64).min(count as u64),
+        }
+    }
+}
+
 /// `⌈extent / per⌉ · times · [rows]` workgroups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Grid {
@@ -106,8 +132,8 @@ pub(crate) struct Grid {
     pub per: usize,
     /// Workgroups for each part, fixed.
     pub times: usize,
-    /// Whether there is one such set for each row of the batch.
-    pub rows: bool,
+    /// The rows that have such a set each.
+    pub rows: Rows,
 }
 
 /// Workgroups that every device grants along one axis.
@@ -116,7 +142,7 @@ const MAX_GROUPS: u64 = 65_535;
 impl Grid {
     /// `⌈axis / per⌉ · times`.
     pub fn new(axis: Dim, per: usize, times: usize) -> Self {
-        Grid { extent: Extent::Axis(axis), per, times, rows: false }
+        Grid { extent: Extent::Axis(axis), per, times, rows: Rows::None }
     }
 
     /// `⌈n / per⌉`.
@@ -126,12 +152,17 @@ impl Grid {
 
     /// `times` workgroups for each row.
     pub fn rows(times: usize) -> Self {
-        Grid { rows: true, ..Grid::new(Dim::Fixed(1), 1, times) }
+        Grid::of_rows(Rows::All, times)
+    }
+
+    /// `times` workgroups for each of some rows.
+    pub fn of_rows(rows: Rows, times: usize) -> Self {
+        Grid { rows, ..Grid::new(Dim::Fixed(1), 1, times) }
     }
 
     /// `⌈longest row / per⌉ · times` workgroups for each row.
     pub fn row_parts(per: usize, times: usize) -> Self {
-        Grid { extent: Extent::Longest, per, times, rows: true }
+        Grid { extent: Extent::Longest, per, times, rows: Rows::All }
     }
 
     /// The two-dimensional grid of a run, or None if there is nothing to do.
@@ -141,8 +172,8 @@ impl Grid {
     /// # Errors
     /// When even a folded grid is too large.
     pub fn of(&self, sizes: &RunSizes) -> Result<Option<(u32, u32)>, Error> {
-        let rows = if self.rows { u64::from(sizes.rows) } else { 1 };
-        let n = self.extent.of(sizes).div_ceil(self.per as u64) * self.times as u64 * rows;
+        let sets = self.extent.of(sizes).div_ceil(self.per as u64) * self.times as u64;
+        let n = sets * self.rows.of(sizes);
         let y = n.div_ceil(MAX_GROUPS);
         // Axes are as equal as possible, so that few workgroups are skipped.
         if y > MAX_GROUPS {
@@ -166,6 +197,9 @@ mod tests {
         let sizes = RunSizes { tokens: 100, rows: 70_000, ..RunSizes::default() };
         assert_eq!(Grid::new(Dim::Tokens, 32, 3).of(&sizes).unwrap(), Some((12, 1)));
         assert_eq!(Grid::new(Dim::Asked, 32, 3).of(&sizes).unwrap(), None);
+        for (first, groups) in [(0, Some((20, 1))), (69_999, Some((10, 1))), (70_000, None)] {
+            assert_eq!(Grid::of_rows(Rows::Part(first, 2), 10).of(&sizes).unwrap(), groups);
+        }
         let (x, y) = Grid::rows(10).of(&sizes).unwrap().unwrap();
         assert!(x <= 65_535 && y <= 65_535 && u64::from(x) * u64::from(y) >= 700_000);
         assert!(u64::from(x) * u64::from(y) < 700_000 + 65_535);

@@ -1,7 +1,7 @@
 //! From a plan's steps to dispatches, still without any object of the device.
 
 use m2_ir::{
-    Dim, NodeId, Plan, Sizes, Type,
+    Dim, NodeId, Op, Plan, Sizes, Type,
     plan::{Place, Step},
 };
 use shaders::Kernel;
@@ -11,6 +11,7 @@ use crate::{
     launch::{Bind, Grid, Launch, Slot, Source},
     layout::{self, Layout},
     ops,
+    program::Settings,
 };
 
 /// What an op's file sees while it emits its dispatches.
@@ -18,8 +19,10 @@ pub(crate) struct Lowering<'a> {
     plan: &'a Plan,
     /// The sizes that kernels are specialised for.
     pub class: Sizes,
-    /// Longest transform that fits the device's workgroup memory.
-    pub longest_transform: usize,
+    /// What the device's limits and options decide.
+    pub settings: &'a Settings,
+    /// First channel and first row of the dispatches that follow.
+    pub window: (usize, usize),
     node: NodeId,
     launches: Vec<Launch>,
 }
@@ -31,15 +34,17 @@ pub(crate) struct Lowering<'a> {
 pub(crate) fn lower(
     plan: &Plan,
     steps: &[Step],
-    longest_transform: usize,
+    settings: &Settings,
 ) -> Result<Vec<Launch>, Error> {
     let class = layout::class(&plan.class);
-    let mut cx = Lowering { plan, class, longest_transform, node: NodeId(0), launches: Vec::new() };
+    let (window, node) = ((0, 0), NodeId(0));
+    let mut cx = Lowering { plan, class, settings, window, node, launches: Vec::new() };
     for &id in steps.iter().flat_map(|s| &s.nodes) {
-        if plan.places[id.index()] == Place::Unused {
+        // What lives inside its step only is computed by the op that reads it.
+        if matches!(plan.places[id.index()], Place::Unused | Place::Region) {
             continue;
         }
-        cx.node = id;
+        (cx.window, cx.node) = (window, id);
         let before = cx.launches.len();
         ops::lower(&mut cx, &plan.graph.node(id).op)?;
         cx.share_flops(before);
@@ -61,6 +66,17 @@ impl Lowering<'_> {
     /// All operands.
     pub fn inputs(&self) -> Vec<NodeId> {
         self.plan.graph.node(self.node).inputs.clone()
+    }
+
+    /// Operands of another node.
+    pub fn inputs_of(&self, id: NodeId) -> Vec<NodeId> {
+        self.plan.graph.node(id).inputs.clone()
+    }
+
+    /// The op of a node whose value lives only inside this step, so that its reader computes it.
+    pub fn inside(&self, id: NodeId) -> Option<&'_ Op> {
+        let inside = self.plan.places[id.index()] == Place::Region;
+        inside.then(|| &self.plan.graph.node(id).op)
     }
 
     /// Type of a value.
@@ -123,8 +139,16 @@ impl Lowering<'_> {
     ) {
         let label = format!("{name} {}", self.plan.graph.node(self.node).name);
         let constants = constants.into_iter().collect();
-        let node = self.node;
-        self.launches.push(Launch { label, node, source, constants, bindings, grid, flops: 0 });
+        self.launches.push(Launch {
+            label,
+            node: self.node,
+            source,
+            constants,
+            bindings,
+            grid,
+            window: self.window,
+            flops: 0,
+        });
     }
 
     /// Spreads the node's operations over the dispatches from `first` on.

@@ -9,8 +9,9 @@ use crate::{
     buffer::padded,
     launch::{Bind, Launch, Slot},
     layout::Layout,
+    parts::windows,
     program::Settings,
-    sizes::{RunRow, RunSizes},
+    sizes::{self, RunRow},
     weights,
 };
 
@@ -135,7 +136,7 @@ pub(crate) fn memory<'a>(
     plan: &Plan,
     class: &Sizes,
     buffers: &Buffers,
-    launches: impl Iterator<Item = &'a Launch>,
+    launches: impl Iterator<Item = &'a Launch> + Clone,
 ) -> Memory {
     let sum = |bytes: &mut dyn Iterator<Item = u64>| bytes.map(padded).sum::<u64>();
     let place = |id: &NodeId| plan.places[id.index()];
@@ -147,7 +148,7 @@ pub(crate) fn memory<'a>(
     let mut outputs =
         outputs.map(|(_, id)| Layout::of(&plan.graph.node(*id).ty, class).len() as u64 * 4);
     let batch = [
-        size_of::<RunSizes>() as u64,
+        (windows(launches.clone()).len() * sizes::BLOCK) as u64,
         (class.rows * size_of::<RunRow>()) as u64,
         class.rows as u64 * 4,
         class.asked as u64 * 4,

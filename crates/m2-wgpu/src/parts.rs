@@ -12,8 +12,19 @@ use crate::{
     layout::Layout,
     memory::{Buffers, is_activation},
     program::Settings,
-    sizes::{RunRow, RunSizes},
+    sizes::{self, RunRow, RunSizes},
 };
+
+/// First channel and first row of a dispatch.
+type Window = (usize, usize);
+
+/// The windows of dispatches, sorted; the one of all channels and rows is always there.
+pub(crate) fn windows<'a>(launches: impl Iterator<Item = &'a Launch>) -> Vec<Window> {
+    let mut windows: Vec<Window> = launches.map(|l| l.window).chain([(0, 0)]).collect();
+    windows.sort_unstable();
+    windows.dedup();
+    windows
+}
 
 /// A part of a buffer.
 #[derive(Clone)]
@@ -48,7 +59,9 @@ pub(crate) struct Parts {
     values: HashMap<NodeId, Vec<Buffer>>,
     activations: Vec<Vec<Buffer>>,
     scratch: HashMap<usize, Buffer>,
-    pub sizes: Buffer,
+    sizes: Buffer,
+    /// First channels and rows that dispatches start at: each has its block of `sizes`.
+    windows: Vec<Window>,
     pub rows: Buffer,
     pub first: Buffer,
     pub asked: Buffer,
@@ -83,10 +96,12 @@ impl Parts {
             };
             values.extend(found.map(|b| (id, b)));
         }
-        for bind in launches.flat_map(|l| &l.bindings) {
+        let launches: Vec<&Launch> = launches.collect();
+        for bind in launches.iter().flat_map(|l| &l.bindings) {
             let (Bind::Read(slot) | Bind::Write(slot)) = bind;
             weights.table(gpu, *slot);
         }
+        let windows = windows(launches.into_iter());
         use wgpu::BufferUsages as Usage;
         let uniform = Usage::UNIFORM | Usage::COPY_DST;
         let scratch =
@@ -95,7 +110,8 @@ impl Parts {
             values,
             activations,
             scratch,
-            sizes: gpu.buffer("sizes", size_of::<RunSizes>() as u64, uniform),
+            sizes: gpu.buffer("sizes", (windows.len() * sizes::BLOCK) as u64, uniform),
+            windows,
             rows: gpu.storage("rows", (class.rows * size_of::<RunRow>()) as u64),
             first: gpu.storage("first", class.rows as u64 * 4),
             asked: gpu.storage("asked", class.asked as u64 * 4),
@@ -103,6 +119,18 @@ impl Parts {
             plan,
             class,
         }
+    }
+
+    /// Tells kernels the sizes of a run.
+    pub fn write_sizes(&self, gpu: &Gpu, sizes: &RunSizes) {
+        gpu.queue.write_buffer(&self.sizes, 0, &sizes::blocks(sizes, &self.windows));
+    }
+
+    /// The sizes as a dispatch with this window sees them.
+    pub fn block(&self, window: Window) -> Part {
+        let at = self.windows.binary_search(&window).unwrap_or_default();
+        let (offset, bytes) = ((at * sizes::BLOCK) as u64, size_of::<RunSizes>() as u64);
+        Part { buffer: self.sizes.clone(), offset, bytes, activation: false }
     }
 
     /// The buffers that a run writes.
@@ -208,6 +236,7 @@ impl Parts {
             Slot::First => Part::whole(&self.first),
             Slot::Asked => Part::whole(&self.asked),
             Slot::Roots(n) => Part::whole(weights.roots(gpu, n)),
+            Slot::LongRoots(n, low) => Part::whole(weights.long_roots(gpu, n, low)),
             Slot::Slopes(heads) => Part::whole(weights.slopes(gpu, heads)),
             Slot::Scratch(i, elements) => {
                 self.check_binding("an intermediate value", elements as u64 * 4)?;

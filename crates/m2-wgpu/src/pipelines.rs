@@ -217,6 +217,7 @@ mod tests {
             constants: Vec::new(),
             bindings: Vec::new(),
             grid: Grid::flat(1, 1),
+            window: (0, 0),
             flops: 0,
         };
         let error = pollster::block_on(opened.gpu.pipelines(&[&launch], None)).unwrap_err();

@@ -23,6 +23,8 @@ use crate::{
 pub(crate) struct Settings {
     /// Longest transform in workgroup memory.
     pub longest_transform: usize,
+    /// Bytes of each kind of intermediate values that long convolutions keep at a time.
+    pub scratch: u64,
     /// Largest binding in bytes.
     pub max_binding: u64,
     /// Largest buffer in bytes.
@@ -83,8 +85,8 @@ impl Program {
     ) -> Result<Self, Error> {
         let class = layout::class(&plan.class);
         let pieces = pieces(&plan, &class, &settings)?;
-        let prologue = lowering::lower(&plan, &plan.prologue, settings.longest_transform)?;
-        let steps = lowering::lower(&plan, &plan.steps, settings.longest_transform)?;
+        let prologue = lowering::lower(&plan, &plan.prologue, &settings)?;
+        let steps = lowering::lower(&plan, &plan.steps, &settings)?;
         let launches = || prologue.iter().chain(&steps);
         let buffers = Buffers::of(&plan, &class, &pieces, launches());
         let memory = memory(&plan, &class, &buffers, launches());
@@ -105,7 +107,7 @@ impl Program {
         let once = prepare(gpu, &parts, weights, &prologue, progress).await?;
         let dispatches = prepare(gpu, &parts, weights, &steps, progress).await?;
         let sizes = RunSizes::without_batch(&parts.class);
-        gpu.queue.write_buffer(&parts.sizes, 0, bytemuck::bytes_of(&sizes));
+        parts.write_sizes(gpu, &sizes);
         submit(gpu, &once, &sizes, &settings.pace, |_| {})?;
         gpu.check()?;
         let (inputs, outputs) = (inputs(&parts), outputs.transpose()?.unwrap_or_default());
@@ -144,7 +146,7 @@ impl Program {
         let sizes = RunSizes::of(batch, &parts.class);
         let rows = sizes::rows(batch);
         let first: Vec<u32> = batch.rows().rows().iter().map(|r| r.offset).collect();
-        gpu.queue.write_buffer(&parts.sizes, 0, bytemuck::bytes_of(&sizes));
+        parts.write_sizes(gpu, &sizes);
         gpu.queue.write_buffer(&parts.rows, 0, bytemuck::cast_slice(&rows));
         gpu.queue.write_buffer(&parts.first, 0, bytemuck::cast_slice(&first));
         gpu.queue.write_buffer(&parts.asked, 0, bytemuck::cast_slice(batch.asked()));

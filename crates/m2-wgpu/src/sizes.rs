@@ -19,8 +19,10 @@ pub(crate) struct RunSizes {
     pub longest: u32,
     /// Minus infinity, which WGSL cannot write.
     pub neg_inf: f32,
-    /// Fills the block to a multiple of sixteen bytes.
-    pub unused: [u32; 2],
+    /// First channel of a dispatch that does a part of them.
+    pub first_channel: u32,
+    /// First row of a dispatch that does a part of them.
+    pub first_row: u32,
 }
 
 /// `Row` of the shaders' prelude.
@@ -43,7 +45,8 @@ impl RunSizes {
             span: class.span as u32,
             longest: s.span as u32,
             neg_inf: f32::NEG_INFINITY,
-            unused: [0; 2],
+            first_channel: 0,
+            first_row: 0,
         }
     }
 
@@ -51,6 +54,19 @@ impl RunSizes {
     pub fn without_batch(class: &Sizes) -> Self {
         RunSizes::of(&Batch::default(), class)
     }
+}
+
+/// Distance of uniform blocks in their buffer: the alignment that every adapter grants.
+pub(crate) const BLOCK: usize = 256;
+
+/// The sizes as each window of channels and rows sees them, a block each.
+pub(crate) fn blocks(sizes: &RunSizes, windows: &[(usize, usize)]) -> Vec<u8> {
+    let mut bytes = vec![0; windows.len() * BLOCK];
+    for (block, &(channel, row)) in bytes.chunks_mut(BLOCK).zip(windows) {
+        let of = RunSizes { first_channel: channel as u32, first_row: row as u32, ..*sizes };
+        block[..size_of::<RunSizes>()].copy_from_slice(bytemuck::bytes_of(&of));
+    }
+    bytes
 }
 
 /// The rows of a batch as kernels read them.
@@ -90,8 +106,8 @@ mod tests {
             ("span", offset_of!(RunSizes, span)),
             ("longest", offset_of!(RunSizes, longest)),
             ("neg_inf", offset_of!(RunSizes, neg_inf)),
-            ("unused0", offset_of!(RunSizes, unused)),
-            ("unused1", offset_of!(RunSizes, unused) + 4),
+            ("first_channel", offset_of!(RunSizes, first_channel)),
+            ("first_row", offset_of!(RunSizes, first_row)),
         ];
         assert!(members.iter().map(|(n, o)| (n.as_str(), *o)).eq(ours));
         let (members, size) = wgsl("Row");

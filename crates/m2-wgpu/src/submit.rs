@@ -84,8 +84,8 @@ fn dispatch(
     });
     let given =
         slots.map(|slot| parts.slot(gpu, weights, slot)).collect::<Result<Vec<Part>, _>>()?;
-    let sizes = wgpu::BufferBinding { buffer: &parts.sizes, offset: 0, size: None };
-    let bindings: Vec<_> = std::iter::once(sizes).chain(given.iter().map(Part::binding)).collect();
+    let sizes = parts.block(launch.window);
+    let bindings: Vec<_> = std::iter::once(&sizes).chain(&given).map(Part::binding).collect();
     Ok(Dispatch {
         label: launch.label.clone(),
         bind_group: gpu.bind_group(&launch.label, &pipeline.layout, &bindings),

@@ -12,12 +12,19 @@ use crate::{
     upload::Uploader,
 };
 
+/// exp(−iπk/n).
+fn root(k: usize, n: usize) -> [f32; 2] {
+    let angle = -std::f64::consts::PI * k as f64 / n as f64;
+    [angle.cos() as f32, angle.sin() as f32]
+}
+
 /// Weights on the device by name, shared by all programs of a model, with the tables that programs
 /// of any model share.
 #[derive(Debug, Default)]
 pub struct Weights {
     params: HashMap<String, (Buffer, Vec<usize>)>,
     roots: HashMap<usize, Buffer>,
+    long_roots: HashMap<(usize, usize), Buffer>,
     slopes: HashMap<usize, Buffer>,
 }
 
@@ -89,6 +96,7 @@ impl Weights {
     pub(crate) fn table(&mut self, gpu: &Gpu, slot: Slot) {
         match slot {
             Slot::Roots(n) => drop(self.roots(gpu, n).clone()),
+            Slot::LongRoots(n, low) => drop(self.long_roots(gpu, n, low).clone()),
             Slot::Slopes(heads) => drop(self.slopes(gpu, heads).clone()),
             _ => {}
         }
@@ -97,10 +105,15 @@ impl Weights {
     /// The first `n` of the 2n-th roots of unity, exp(−iπk/n) as pairs.
     pub(crate) fn roots(&mut self, gpu: &Gpu, n: usize) -> &Buffer {
         self.roots.entry(n).or_insert_with(|| {
-            let angle = |k: usize| -std::f64::consts::PI * k as f64 / n as f64;
-            let table: Vec<f32> =
-                (0..n).flat_map(|k| [angle(k).cos() as f32, angle(k).sin() as f32]).collect();
-            table_of(gpu, "roots", &table)
+            table_of(gpu, "roots", &(0..n).flat_map(|k| root(k, n)).collect::<Vec<f32>>())
+        })
+    }
+
+    /// The 2n-th roots of unity as products: 2n / low of them, `low` apart, then the first `low`.
+    pub(crate) fn long_roots(&mut self, gpu: &Gpu, n: usize, low: usize) -> &Buffer {
+        self.long_roots.entry((n, low)).or_insert_with(|| {
+            let powers = (0..2 * n).step_by(low).chain(0..low);
+            table_of(gpu, "long roots", &powers.flat_map(|k| root(k, n)).collect::<Vec<f32>>())
         })
     }
 
@@ -136,12 +149,12 @@ pub(crate) fn table_bytes<'a>(launches: impl Iterator<Item = &'a Launch>) -> u64
     let slots = launches.flat_map(|l| &l.bindings).map(|b| match b {
         Bind::Read(slot) | Bind::Write(slot) => *slot,
     });
-    let tables: HashSet<Slot> =
-        slots.filter(|s| matches!(s, Slot::Roots(_) | Slot::Slopes(_))).collect();
     let bytes = |slot: &Slot| match *slot {
-        Slot::Roots(n) => 8 * n as u64,
-        Slot::Slopes(heads) => 4 * heads as u64,
-        _ => 0,
+        Slot::Roots(n) => Some(8 * n as u64),
+        Slot::LongRoots(n, low) => Some(8 * (2 * n / low + low) as u64),
+        Slot::Slopes(heads) => Some(4 * heads as u64),
+        _ => None,
     };
-    tables.iter().map(|s| padded(bytes(s))).sum()
+    let tables: HashSet<Slot> = slots.collect();
+    tables.iter().filter_map(bytes).map(padded).sum()
 }

@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::{Case, open};
+use common::Case;
 use m2_ir::{
     Binary, Builder, DType, Dim, Expr, NodeId, RowTable, Unary,
-    ops::{self, Epilogue, ReverseLag},
+    ops::{self, Epilogue},
 };
 
 const T: Dim = Dim::Tokens;
@@ -267,145 +267,6 @@ fn short_convolutions() {
             let x = tokens(g, "x", c);
             let (w, b) = (g.param("w", &[c, 1, taps]), g.param("b", &[c]));
             g.add(ops::ShortConv { taps }, &[x, w, b]).unwrap()
-        });
-    }
-}
-
-fn rows(lengths: &[usize]) -> RowTable {
-    RowTable::new(lengths.iter().map(|&n| (n, n))).unwrap()
-}
-
-fn kernels(g: &mut Builder, reverse: Option<ReverseLag>, pair: bool, h: usize) -> NodeId {
-    let mut x = Vec::new();
-    for i in 0..1 + usize::from(pair) {
-        x.push(g.input(&format!("k{i}"), [Dim::Span, Dim::Fixed(h)], DType::F32));
-        if reverse.is_some() {
-            x.push(g.input(&format!("r{i}"), [Dim::Span, Dim::Fixed(h)], DType::F32));
-        }
-        x.push(g.param(format!("d{i}"), &[h]));
-    }
-    g.add(ops::ConvSpectrum { reverse, pair }, &x).unwrap()
-}
-
-fn mixer(g: &mut Builder, reverse: Option<ReverseLag>, residual: bool, h: usize) -> NodeId {
-    let p = tokens(g, "p", 3 * h);
-    let (w, b) = (g.param("w", &[3 * h, 1, 3]), g.param("b", &[3 * h]));
-    let mut x = vec![p, w, b, kernels(g, reverse, residual, h)];
-    if residual {
-        x.push(tokens(g, "u", h));
-    }
-    g.add(ops::SequenceMixer { taps: 3, residual }, &x).unwrap()
-}
-
-const REVERSES: [Option<ReverseLag>; 3] = [None, Some(ReverseLag::Next), Some(ReverseLag::Current)];
-
-/// Row lengths that make classes of 1, 2, 8, 64 and 2048, the last the longest transform.
-fn row_tables() -> Vec<(RowTable, usize)> {
-    vec![
-        (rows(&[1]), 3),
-        (rows(&[2, 1]), 3),
-        (rows(&[5, 7, 3]), 4),
-        (rows(&[1, 5, 32, 37]), 5),
-        (rows(&[128, 100]), 2),
-        (rows(&[1030]), 1),
-    ]
-}
-
-#[test]
-fn long_convolutions() {
-    for (rows, h) in row_tables() {
-        for reverse in REVERSES {
-            let case = Case { rows: rows.clone(), ..Case::default() };
-            case.check(|g| {
-                let x = tokens(g, "x", h);
-                let s = kernels(g, reverse, false, h);
-                g.add(ops::LongConv, &[x, s]).unwrap()
-            });
-        }
-    }
-}
-
-#[test]
-fn sequence_mixers() {
-    for (rows, h) in row_tables() {
-        for (reverse, residual) in
-            [(REVERSES[1], true), (REVERSES[0], true), (REVERSES[2], true), (REVERSES[1], false)]
-        {
-            let case = Case { rows: rows.clone(), tolerance: 4e-6, ..Case::default() };
-            case.check(|g| mixer(g, reverse, residual, h));
-        }
-    }
-}
-
-/// A small a beside a large u, with a gate that makes both convolutions equally visible.
-fn small_beside_large(size: f64) {
-    let case = Case { rows: rows(&[37, 64]), ..Case::default() };
-    case.check(|g| {
-        let h = 3;
-        let scaled = |g: &mut Builder, name: &str, by: f64| {
-            let x = tokens(g, name, h);
-            let e = Expr::input(0).binary(Binary::Mul, &Expr::constant(by));
-            g.add(ops::Elementwise::new(e), &[x]).unwrap()
-        };
-        let (a, x2) = (scaled(g, "a", size), scaled(g, "x2", 1.0 / size));
-        let u = tokens(g, "u", h);
-        let s = kernels(g, Some(ReverseLag::Next), true, h);
-        g.add(ops::ConvPair, &[a, u, x2, s]).unwrap()
-    });
-}
-
-#[test]
-fn small_signals_keep_their_precision_beside_large_ones() {
-    for size in [1.0, 1e-3, 1e-6] {
-        small_beside_large(size);
-    }
-}
-
-#[test]
-fn plain_sums_replace_transforms_beyond_their_length() {
-    let Some(gpu) = open(Some(16)) else { return };
-    for (lengths, h) in [(vec![33, 5], 3), (vec![130, 64, 65], 2)] {
-        for (reverse, residual) in [(REVERSES[1], true), (REVERSES[2], false), (REVERSES[0], true)]
-        {
-            let case = Case { rows: rows(&lengths), tolerance: 4e-6, ..Case::default() };
-            case.check_on(&gpu, |g| mixer(g, reverse, residual, h));
-            case.check_on(&gpu, |g| {
-                let x = tokens(g, "x", h);
-                let s = kernels(g, reverse, false, h);
-                g.add(ops::LongConv, &[x, s]).unwrap()
-            });
-        }
-    }
-}
-
-#[test]
-fn implicit_filters() {
-    let (o, e, h) = (6, 5, 4);
-    // Kernels shorter and longer than the class.
-    for n in [20, 64, 100] {
-        let case = Case { tolerance: 1e-5, ..Case::default() };
-        case.check(|g| {
-            let shapes: [&[usize]; 11] = [
-                &[1, n, e],
-                &[1, n, 1],
-                &[1, 1, h],
-                &[1, o],
-                &[o, e],
-                &[o],
-                &[o, o],
-                &[o],
-                &[o, o],
-                &[o],
-                &[h, o],
-            ];
-            let x: Vec<NodeId> =
-                (0..).zip(shapes).map(|(i, s)| g.param(format!("p{i}"), s)).collect();
-            let k = g.add(ops::ImplicitFilter { w_mod: 3.0 }, &x).unwrap();
-            let d = g.param("d", &[h]);
-            let op = ops::ConvSpectrum { reverse: Some(ReverseLag::Next), pair: false };
-            let s = g.add(op, &[k, k, d]).unwrap();
-            let x = tokens(g, "x", h);
-            g.add(ops::LongConv, &[x, s]).unwrap()
         });
     }
 }

@@ -2,48 +2,87 @@
 
 use m2_ir::{Dim, NodeId, ops::ImplicitFilter};
 
+use super::transform::scratch;
 use crate::{
     Error,
     launch::{Bind, Grid, Slot},
     layout::leading,
-    lowering::{Lowering, read, size, write},
+    lowering::{Lowering, read, size},
 };
 
+/// Positions and outputs of a workgroup.
+const TILE: (usize, usize) = (256, 8);
+
 pub(super) fn lower(cx: &mut Lowering<'_>, op: &ImplicitFilter) -> Result<(), Error> {
-    let x = cx.inputs();
-    let (z, w6) = (cx.shape(x[0]), cx.shape(x[10]));
-    let (positions, e) = (z[1], z[2]);
-    let (h, o) = (w6[0], w6[1]);
-    let span = cx.class.span;
-    let count = positions.min(span);
-    let ld = leading(Dim::Span, &cx.class);
-    let hidden = |i: usize| Slot::Scratch(i, o * ld);
-    let mut layer = |input: Bind, width, strides: (usize, usize), w: NodeId, b, out: Slot| {
-        let constants = [
-            size("COUNT", count),
-            size("K", width),
-            size("XN", strides.0),
-            size("XK", strides.1),
-            size("O", o),
+    let out = cx.out();
+    let (_, h) = cx.columns(out)?;
+    hidden(cx, out, *op, 0);
+    modulate(cx, out, 0, h, Slot::Value(out));
+    Ok(())
+}
+
+/// Positions that the network knows and the class needs.
+fn count(cx: &Lowering<'_>, filter: NodeId) -> usize {
+    cx.shape(cx.inputs_of(filter)[0])[1].min(cx.class.span)
+}
+
+/// The i-th of some filters' last hidden layer.
+fn last_hidden(cx: &Lowering<'_>, filter: NodeId, i: usize) -> Slot {
+    let outputs = cx.shape(cx.inputs_of(filter)[10])[1];
+    Slot::Scratch(scratch::HIDDEN + i, outputs * leading(Dim::Span, &cx.class))
+}
+
+fn grid(positions: usize, outputs: usize) -> Grid {
+    Grid::new(Dim::Fixed(positions), TILE.0, outputs.div_ceil(TILE.1))
+}
+
+/// Adds the hidden layers of a filter, the i-th of those that are kept at a time.
+pub(super) fn hidden(cx: &mut Lowering<'_>, filter: NodeId, op: ImplicitFilter, i: usize) {
+    let x = cx.inputs_of(filter);
+    let (e, o) = (cx.shape(x[0])[2], cx.shape(x[10])[1]);
+    let (count, ld) = (count(cx, filter), leading(Dim::Span, &cx.class));
+    let (last, other) = (last_hidden(cx, filter, i), Slot::Scratch(scratch::LAYER, o * ld));
+    cx.window = (0, 0);
+    let mut layer = |input: Bind, first: bool, w: NodeId, b: NodeId, out: Slot| {
+        let mut constants = vec![
+            size("SPAN", count),
+            size("OUTPUTS", o),
+            size("K", if first { e } else { o }),
             size("LD", ld),
             ("W_MOD", op.w_mod),
         ];
+        let kernel = if first {
+            constants.push(size("COUNT", count));
+            shaders::FILTER_FIRST
+        } else {
+            shaders::FILTER_LAYER
+        };
         let bindings = vec![input, read(w), read(b), read(x[3]), Bind::Write(out)];
-        cx.launch(shaders::FILTER_LAYER, constants, bindings, Grid::new(Dim::Fixed(count), 64, o));
+        cx.launch(kernel, constants, bindings, grid(count, o));
     };
-    layer(read(x[0]), e, (e, 1), x[4], x[5], hidden(0));
-    layer(Bind::Read(hidden(0)), o, (1, ld), x[6], x[7], hidden(1));
-    layer(Bind::Read(hidden(1)), o, (1, ld), x[8], x[9], hidden(0));
+    layer(read(x[0]), true, x[4], x[5], last);
+    layer(Bind::Read(last), false, x[6], x[7], other);
+    layer(Bind::Read(other), false, x[8], x[9], last);
+}
+
+/// Adds the last layer of the i-th filter for so many channels from the window's first on.
+pub(super) fn modulate(
+    cx: &mut Lowering<'_>,
+    filter: NodeId,
+    i: usize,
+    channels: usize,
+    out: Slot,
+) {
+    let x = cx.inputs_of(filter);
+    let (span, o) = (cx.class.span, cx.shape(x[10])[1]);
     let constants = [
-        size("COUNT", count),
         size("SPAN", span),
-        size("O", o),
-        size("H", h),
-        size("LDX", ld),
-        size("LD", ld),
+        size("OUTPUTS", channels),
+        size("K", o),
+        size("LD", leading(Dim::Span, &cx.class)),
+        size("COUNT", count(cx, filter)),
     ];
-    let bindings =
-        vec![Bind::Read(hidden(0)), read(x[10]), read(x[1]), read(x[2]), write(cx.out())];
-    cx.launch(shaders::FILTER_MODULATE, constants, bindings, Grid::new(Dim::Fixed(span), 64, h));
-    Ok(())
+    let hidden = Bind::Read(last_hidden(cx, filter, i));
+    let bindings = vec![hidden, read(x[10]), read(x[1]), read(x[2]), Bind::Write(out)];
+    cx.launch(shaders::FILTER_MODULATE, constants, bindings, grid(span, channels));
 }

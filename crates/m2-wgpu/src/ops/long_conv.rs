@@ -1,6 +1,6 @@
 //! One long convolution.
 
-use super::transform;
+use super::transform::{self, Convolution};
 use crate::{
     Error,
     lowering::{Lowering, read, size, write},
@@ -11,7 +11,18 @@ pub(super) fn lower(cx: &mut Lowering<'_>) -> Result<(), Error> {
     let (_, h) = cx.columns(cx.out())?;
     let own = vec![size("LD", cx.layout(cx.out()).ld)];
     let bindings = vec![read(inputs[0]), write(cx.out())];
-    let kernels = (shaders::LONG_TRANSFORM, shaders::LONG_DIRECT);
-    transform::convolve(cx, kernels, inputs[1], false, own, bindings, h);
-    Ok(())
+    let op = Convolution {
+        kernels: [
+            shaders::LONG_TRANSFORM,
+            shaders::LONG_PEAKS,
+            shaders::LONG_COLUMNS,
+            shaders::LONG_FINISH,
+        ],
+        spectrum: inputs[1],
+        pair: false,
+        own,
+        bindings,
+        channels: h,
+    };
+    transform::convolve(cx, &op)
 }

@@ -17,6 +17,7 @@ mod long_conv;
 mod matmul;
 mod monarch;
 mod pad;
+mod passes;
 mod permute;
 mod pool_rows;
 mod product;

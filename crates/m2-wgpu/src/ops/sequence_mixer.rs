@@ -1,8 +1,8 @@
-//! M2-BERT's sequence mixer as one kernel.
+//! M2-BERT's sequence mixer: one kernel, or passes.
 
 use m2_ir::ops::SequenceMixer;
 
-use super::transform;
+use super::transform::{self, Convolution};
 use crate::{
     Error,
     lowering::{Lowering, read, size, write},
@@ -16,8 +16,18 @@ pub(super) fn lower(cx: &mut Lowering<'_>, op: &SequenceMixer) -> Result<(), Err
     let u = if op.residual { inputs[4] } else { inputs[0] };
     let bindings =
         vec![read(inputs[0]), read(inputs[1]), read(inputs[2]), read(u), write(cx.out())];
-    let kernels = (shaders::MIXER_TRANSFORM, shaders::MIXER_DIRECT);
-    let own = vec![size("LD", ld), size("TAPS", op.taps)];
-    transform::convolve(cx, kernels, inputs[3], op.residual, own, bindings, h);
-    Ok(())
+    let op = Convolution {
+        kernels: [
+            shaders::MIXER_TRANSFORM,
+            shaders::MIXER_PEAKS,
+            shaders::MIXER_COLUMNS,
+            shaders::MIXER_FINISH,
+        ],
+        spectrum: inputs[3],
+        pair: op.residual,
+        own: vec![size("H", h), size("LD", ld), size("TAPS", op.taps)],
+        bindings,
+        channels: h,
+    };
+    transform::convolve(cx, &op)
 }

@@ -1,53 +1,158 @@
-//! What the long convolutions share: the regime and its constants.
+//! What the long convolutions share: transforms in one workgroup or in passes, groups of channels.
+
+use std::ops::Range;
 
 use m2_ir::NodeId;
 use shaders::Kernel;
 
+use super::{conv_spectrum::Spectrum, passes};
 use crate::{
-    launch::{Bind, Grid, Slot},
-    lowering::{Lowering, flag, read, size},
+    Error,
+    launch::{Bind, Grid, Slot, Source},
+    lowering::{Lowering, flag, size},
 };
 
-/// Points that one invocation holds, at most.
-const HELD: usize = 8;
+/// Numbers of the scratch buffers of long convolutions and their kernels.
+pub(super) mod scratch {
+    /// Matrices of the passes.
+    pub const MATRICES: usize = 2;
+    /// The spectrum of a group of channels.
+    pub const SPECTRUM: usize = 3;
+    /// Every other hidden layer of an implicit filter.
+    pub const LAYER: usize = 4;
+    /// The last hidden layers of the implicit filters of a spectrum, four at most.
+    pub const HIDDEN: usize = 5;
+    /// Their kernels for a group of channels.
+    pub const KERNELS: usize = 9;
+}
+
+/// An op that convolves.
+pub(super) struct Convolution {
+    /// Its own part in one workgroup, as peaks, along columns, and back.
+    pub kernels: [Kernel; 4],
+    /// The spectrum's node.
+    pub spectrum: NodeId,
+    /// Whether it is a pair's.
+    pub pair: bool,
+    /// Constants of the op's own part.
+    pub own: Vec<(&'static str, f64)>,
+    /// Bindings of the op's own part, from binding 4 on.
+    pub bindings: Vec<Bind>,
+    /// H.
+    pub channels: usize,
+}
 
 /// Whether rows of the class are convolved by transforms in workgroup memory.
 pub(super) fn fits(cx: &Lowering<'_>) -> bool {
-    cx.class.span <= cx.longest_transform
+    cx.class.span <= cx.settings.longest_transform
 }
 
-/// Constants of a transform of the class's length.
+/// Points that one invocation of a one-workgroup transform holds, at most.
+fn held(cx: &Lowering<'_>) -> usize {
+    (cx.class.span / 256).max(8)
+}
+
+/// Invocations for so many points, of which each holds some at most.
+pub(super) fn threads(points: usize, held: usize) -> usize {
+    // A quarter have one radix-4 butterfly each.
+    (points / 4).min(256).max(points / held)
+}
+
+/// Constants of a transform of the class's length in one workgroup.
 pub(super) fn constants(cx: &Lowering<'_>) -> Vec<(&'static str, f64)> {
     let l = cx.class.span;
-    // L/4 invocations have one radix-4 butterfly each.
-    let threads = (l / 4).min(256).max(l / HELD);
-    vec![size("L", l), size("LOG", l.ilog2() as usize), size("THREADS", threads)]
+    vec![
+        size("SIZE", l),
+        size("N", l),
+        size("LOG", l.ilog2() as usize),
+        size("ROOTS", l),
+        size("BLOCK", l),
+        size("THREADS", threads(l, held(cx))),
+    ]
 }
 
-/// Adds the convolution kernel of an op: transforms where they fit, plain sums beyond.
-///
-/// `bindings` are those of the op's own part, from binding 4 on.
-pub(super) fn convolve(
-    cx: &mut Lowering<'_>,
-    (transform, direct): (Kernel, Kernel),
-    spectrum: NodeId,
-    pair: bool,
-    own: Vec<(&'static str, f64)>,
-    bindings: Vec<Bind>,
+/// How channels and rows are cut into dispatches.
+pub(super) struct Groups {
     channels: usize,
-) {
-    let by_transform = fits(cx);
-    let mut all = if by_transform { constants(cx) } else { vec![size("L", cx.class.span)] };
-    all.extend([size("H", channels), flag("PAIR", pair)]);
-    all.extend(own);
-    let first = if by_transform {
-        Bind::Read(Slot::Roots(cx.class.span))
-    } else {
-        // The sums need no roots: the binding is there and unread.
-        read(spectrum)
-    };
-    let mut slots = vec![first, read(spectrum), Bind::Read(Slot::Rows)];
-    slots.extend(bindings);
-    let kernel = if by_transform { transform } else { direct };
-    cx.launch(kernel, all, slots, Grid::rows(channels));
+    all_channels: usize,
+    /// Rows of a dispatch of a pass.
+    pub rows: usize,
+    all_rows: usize,
+}
+
+impl Groups {
+    /// For so many channels that have each a spectrum of `pairs` · L complex numbers.
+    ///
+    /// `inside`: the spectra are scratch themselves, and so are the kernels they are made of.
+    pub fn of(cx: &Lowering<'_>, channels: usize, pairs: usize, inside: bool, rows: usize) -> Self {
+        let spectrum = 8 * pairs * cx.class.span;
+        // Both halves of a row.
+        let matrix = 16 * cx.class.span;
+        let tasks = (cx.settings.scratch as usize / matrix).max(1);
+        let (mut most, mut part) = (channels, rows.max(1));
+        if !fits(cx) {
+            part = part.min(tasks);
+            most = tasks / part;
+        }
+        let available = if inside { cx.settings.scratch / 2 } else { cx.settings.max_binding };
+        most = most.min(available as usize / spectrum).clamp(1, channels.max(1));
+        // Groups that are alike share their pipelines; parts of a binding start at multiples of 256.
+        let aligned = (256 / spectrum).max(1);
+        let even = channels.div_ceil(channels.div_ceil(most).max(1)).max(1);
+        let each = if inside { even } else { even.next_multiple_of(aligned) };
+        Groups { channels: each, all_channels: channels, rows: part, all_rows: rows }
+    }
+
+    /// The groups of channels.
+    pub fn channels(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (each, all) = (self.channels, self.all_channels);
+        (0..all).step_by(each).map(move |i| i..(i + each).min(all))
+    }
+
+    /// First rows of the groups of rows.
+    pub fn rows(&self) -> impl Iterator<Item = usize> + use<> {
+        (0..self.all_rows).step_by(self.rows)
+    }
+}
+
+/// Adds the dispatches of an op that convolves, and of its spectrum if nobody else makes it.
+///
+/// # Errors
+/// When rows are too long.
+pub(super) fn convolve(cx: &mut Lowering<'_>, op: &Convolution) -> Result<(), Error> {
+    let inside = Spectrum::inside(cx, op.spectrum)?;
+    let pairs = 1 + usize::from(op.pair);
+    let groups = Groups::of(cx, op.channels, pairs, inside.is_some(), cx.class.rows);
+    for channels in groups.channels() {
+        let slot = if let Some(spectrum) = &inside {
+            let elements = 2 * pairs * channels.len() * cx.class.span;
+            let out = Slot::Scratch(scratch::SPECTRUM, elements);
+            spectrum.make(cx, &channels, out)?;
+            out
+        } else {
+            Slot::Channels(op.spectrum, channels.start, channels.len())
+        };
+        if fits(cx) {
+            one_workgroup(cx, op, &channels, slot);
+        } else {
+            for row in groups.rows() {
+                passes::convolve(cx, op, &channels, (row, groups.rows), slot)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Convolves some channels of all rows, a workgroup each.
+fn one_workgroup(cx: &mut Lowering<'_>, op: &Convolution, channels: &Range<usize>, spectrum: Slot) {
+    let mut all = constants(cx);
+    all.extend([size("CHANNELS", channels.len()), flag("PAIR", op.pair)]);
+    all.extend(&op.own);
+    let mut slots =
+        vec![Bind::Read(Slot::Roots(cx.class.span)), Bind::Read(spectrum), Bind::Read(Slot::Rows)];
+    slots.extend(&op.bindings);
+    cx.window = (channels.start, 0);
+    let kernel = op.kernels[0];
+    let source = Source::Kernel(kernel, vec![held(cx) as u32]);
+    cx.launch_source(source, kernel.name, all, slots, Grid::rows(channels.len()));
 }

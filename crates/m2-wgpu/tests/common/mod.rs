@@ -13,19 +13,18 @@ use pollster::block_on;
 /// The adapter named by `M2_ADAPTER`, or the best; none is an error where `M2_REQUIRE_GPU` is 1.
 pub fn gpu() -> Option<&'static WgpuBackend> {
     static GPU: OnceLock<Option<WgpuBackend>> = OnceLock::new();
-    let found = GPU.get_or_init(|| open(None)).as_ref();
+    let found =
+        GPU.get_or_init(|| open(Options { limits: Limits::WebGpu, ..Options::default() })).as_ref();
     if found.is_none() {
         println!("skipped: no adapter");
     }
     found
 }
 
-/// As [`gpu`], with transforms only up to this length.
-pub fn open(longest_transform: Option<usize>) -> Option<WgpuBackend> {
+/// The same adapter, opened with other options.
+pub fn open(options: Options) -> Option<WgpuBackend> {
     let adapter: Choice = std::env::var("M2_ADAPTER").unwrap_or_default().parse().unwrap();
-    let options =
-        Options { adapter, limits: Limits::WebGpu, longest_transform, ..Options::default() };
-    match block_on(WgpuBackend::open(&options)) {
+    match block_on(WgpuBackend::open(&Options { adapter, ..options })) {
         Ok(gpu) => {
             println!("adapter: {:?}", gpu.adapter());
             Some(gpu)
@@ -79,11 +78,13 @@ pub struct Case {
     pub asked: Vec<u32>,
     pub scale: f32,
     pub tolerance: f64,
+    /// Whether values that depend on weights alone are kept between runs.
+    pub kept: bool,
 }
 
 impl Default for Case {
     fn default() -> Self {
-        Case { rows: ragged(), asked: Vec::new(), scale: 1.0, tolerance: 2e-6 }
+        Case { rows: ragged(), asked: Vec::new(), scale: 1.0, tolerance: 2e-6, kept: true }
     }
 }
 
@@ -130,8 +131,10 @@ impl Case {
         let class = base.sizes().class();
         let (ours, theirs) = self.inputs(graph, &base, &class, random);
         let expected = reference::run::<f64>(graph, params, &theirs).unwrap();
+        let mut target = gpu.target();
+        target.frozen_budget *= u64::from(self.kept);
         for fusion in [Fusion::Full, Fusion::None] {
-            let plan = lower(graph, &gpu.target(), class, fusion).unwrap();
+            let plan = lower(graph, &target, class, fusion).unwrap();
             let mut weights = gpu.weights();
             let mut program = block_on(gpu.load(plan, params, &mut weights)).unwrap();
             for _ in 0..2 {

@@ -1,0 +1,47 @@
+// Second pass of a long transform: transforms along rows, the product with the spectrum, inverse
+// transforms, in place.
+//
+// spectrum (CHANNELS, 1 or 2, L) pairs as conv_spectrum/rows.wgsl writes them. Grid: L / SIZE by
+// halves by rows by CHANNELS.
+
+override PAIR: bool = true;
+
+@group(0) @binding(3) var<storage, read> spectrum: array<vec2<f32>>;
+
+@compute @workgroup_size(THREADS)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let parts = L / SIZE;
+    let g = unit(group, groups);
+    let part = g % parts;
+    let half = g / parts % 2u;
+    let row = g / (2u * parts) % row_count();
+    let channel = g / (2u * parts) / row_count();
+    if channel >= CHANNELS {
+        return;
+    }
+    let base = matrix(channel, row, half);
+    for (var i = lane; i < SIZE; i += THREADS) {
+        z[i] = scratch[base + point(part, half, i)];
+    }
+    workgroupBarrier();
+    forward(lane);
+    let kernel = channel * L * select(1u, 2u, PAIR) + half * (L / 2u) + part * (SIZE / 2u);
+    for (var i = lane; i < SIZE / 2u; i += THREADS) {
+        let own = half == 0u && part == 0u && i < BLOCK / 2u;
+        let at = mirrored(i % (BLOCK / 2u), own) + i / (BLOCK / 2u) * BLOCK;
+        var m = vec2<f32>(0.0);
+        if PAIR {
+            m = spectrum[kernel + i + L];
+        }
+        multiply(at, own && i == 0u, spectrum[kernel + i], m);
+    }
+    workgroupBarrier();
+    inverse(lane);
+    for (var i = lane; i < SIZE; i += THREADS) {
+        scratch[base + point(part, half, i)] = z[i];
+    }
+}
