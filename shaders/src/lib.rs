@@ -75,6 +75,9 @@ const POSITIONS: &str = include_str!("../implicit_filter/positions.wgsl");
 const HIDDEN: &str = include_str!("../implicit_filter/hidden.wgsl");
 const SINE_LAYER: &str = include_str!("../implicit_filter/sine_layer.wgsl");
 const MIXER: &str = include_str!("../sequence_mixer/sequence_mixer.wgsl");
+const MIXER_SIGNAL: &str = include_str!("../sequence_mixer/signal.wgsl");
+const MIXER_GATE: &str = include_str!("../sequence_mixer/gate.wgsl");
+const MIXER_X1_V: &str = include_str!("../sequence_mixer/x1_v.wgsl");
 const PAIR: &str = include_str!("../conv_pair/conv_pair.wgsl");
 const LONG: &str = include_str!("../long_conv/long_conv.wgsl");
 
@@ -135,15 +138,18 @@ kernels! {
     CONVOLVE_ROWS = "transform/rows",
         [FFT, PASSES, WINDOW, MIRROR, PRODUCT, ROW_PAIRS, include_str!("../transform/rows.wgsl")];
     /// The sequence mixer by transforms in workgroup memory.
-    MIXER_TRANSFORM = "sequence_mixer/transform", [FFT, BALANCE, MIRROR, PRODUCT, CONVOLVE, MIXER], HELD = 8;
+    MIXER_TRANSFORM = "sequence_mixer/transform", [FFT, BALANCE, MIRROR, PRODUCT, CONVOLVE, MIXER,
+        MIXER_SIGNAL, MIXER_GATE, include_str!("../sequence_mixer/whole.wgsl")], HELD = 8;
     /// The sequence mixer in passes: its signals' peaks.
-    MIXER_PEAKS = "sequence_mixer/peaks", [FFT, BALANCE, PASSES, WINDOW, ROW_SIGNAL, PEAKS, MIXER];
+    MIXER_PEAKS = "sequence_mixer/peaks", [FFT, BALANCE, PASSES, WINDOW, ROW_SIGNAL, PEAKS, MIXER,
+        MIXER_SIGNAL, MIXER_X1_V];
     /// The sequence mixer in passes: transforms along columns.
     MIXER_COLUMNS = "sequence_mixer/columns",
-        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, COLUMNS, MIXER];
+        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, COLUMNS, MIXER, MIXER_SIGNAL, MIXER_X1_V];
     /// The sequence mixer in passes: back along columns.
     MIXER_FINISH = "sequence_mixer/finish",
-        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, FINISH, MIXER];
+        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, FINISH, MIXER, MIXER_GATE,
+        include_str!("../sequence_mixer/x2.wgsl")];
     /// Two long convolutions by transforms in workgroup memory.
     PAIR_TRANSFORM = "conv_pair/transform", [FFT, BALANCE, MIRROR, PRODUCT, CONVOLVE, PAIR], HELD = 8;
     /// Two long convolutions in passes: its signals' peaks.

@@ -8,9 +8,9 @@ const LD_ALIGN: usize = 64;
 
 /// The sizes that kernels are specialised for.
 ///
-/// Transforms have at least four points; a longer span only adds zeros past a row's end.
+/// Transforms in passes have at least sixteen points; a longer span only adds zeros past a row's end.
 pub(crate) fn class(sizes: &Sizes) -> Sizes {
-    Sizes { span: sizes.span.next_power_of_two().max(4), ..*sizes }
+    Sizes { span: sizes.span.next_power_of_two().max(16), ..*sizes }
 }
 
 /// The leading dimension of tensors with this symbolic leading axis.
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn tokens_are_contiguous() {
         let class = class(&Sizes { tokens: 64, rows: 3, asked: 0, span: 1 });
-        assert_eq!(class.span, 4);
+        assert_eq!(class.span, 16);
         let ty = Type::f32([Dim::Tokens, Dim::Fixed(2), Dim::Fixed(3)]);
         let layout = Layout::of(&ty, &class);
         assert_eq!((layout.len(), layout.strides()), (6 * 64, vec![1, 192, 64]));

@@ -21,6 +21,11 @@ pub(crate) struct Lowering<'a> {
     pub class: Sizes,
     /// What the device's limits and options decide.
     pub settings: &'a Settings,
+    /// In how many pieces each value lies.
+    pieces: &'a [usize],
+    /// Whether long convolutions go in passes however short their rows are: one kernel cannot be
+    /// given all pieces of a mixer's projections.
+    pub in_passes: bool,
     /// First channel and first row of the dispatches that follow.
     pub window: (usize, usize),
     node: NodeId,
@@ -35,10 +40,13 @@ pub(crate) fn lower(
     plan: &Plan,
     steps: &[Step],
     settings: &Settings,
+    pieces: &[usize],
 ) -> Result<Vec<Launch>, Error> {
     let class = layout::class(&plan.class);
-    let (window, node) = ((0, 0), NodeId(0));
-    let mut cx = Lowering { plan, class, settings, window, node, launches: Vec::new() };
+    let (window, node, launches) = ((0, 0), NodeId(0), Vec::new());
+    let mixers = plan.graph.nodes().iter().filter(|n| matches!(n.op, Op::SequenceMixer(_)));
+    let in_passes = mixers.into_iter().any(|n| pieces[n.inputs[0].index()] > 1);
+    let mut cx = Lowering { plan, class, settings, pieces, in_passes, window, node, launches };
     for &id in steps.iter().flat_map(|s| &s.nodes) {
         // What lives inside its step only is computed by the op that reads it.
         if matches!(plan.places[id.index()], Place::Unused | Place::Region) {
@@ -77,6 +85,11 @@ impl Lowering<'_> {
     pub fn inside(&self, id: NodeId) -> Option<&'_ Op> {
         let inside = self.plan.places[id.index()] == Place::Region;
         inside.then(|| &self.plan.graph.node(id).op)
+    }
+
+    /// Channels of each piece in which a value lies: all of them, mostly.
+    pub fn piece(&self, id: NodeId) -> usize {
+        self.layout(id).rest().first().copied().unwrap_or(1) / self.pieces[id.index()]
     }
 
     /// Type of a value.

@@ -85,8 +85,8 @@ impl Program {
     ) -> Result<Self, Error> {
         let class = layout::class(&plan.class);
         let pieces = pieces(&plan, &class, &settings)?;
-        let prologue = lowering::lower(&plan, &plan.prologue, &settings)?;
-        let steps = lowering::lower(&plan, &plan.steps, &settings)?;
+        let prologue = lowering::lower(&plan, &plan.prologue, &settings, &pieces)?;
+        let steps = lowering::lower(&plan, &plan.steps, &settings, &pieces)?;
         let launches = || prologue.iter().chain(&steps);
         let buffers = Buffers::of(&plan, &class, &pieces, launches());
         let memory = memory(&plan, &class, &buffers, launches());

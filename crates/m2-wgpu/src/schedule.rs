@@ -45,8 +45,8 @@ impl Schedule {
     pub(crate) fn of(plan: &Plan, settings: &Settings) -> Result<Self, Error> {
         let class = layout::class(&plan.class);
         let pieces = pieces(plan, &class, settings)?;
-        let prologue = lowering::lower(plan, &plan.prologue, settings)?;
-        let steps = lowering::lower(plan, &plan.steps, settings)?;
+        let prologue = lowering::lower(plan, &plan.prologue, settings, &pieces)?;
+        let steps = lowering::lower(plan, &plan.steps, settings, &pieces)?;
         let launches = || prologue.iter().chain(&steps);
         let buffers = Buffers::of(plan, &class, &pieces, launches());
         let memory = memory(plan, &class, &buffers, launches());

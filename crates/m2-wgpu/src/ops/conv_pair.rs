@@ -11,6 +11,7 @@ pub(super) fn lower(cx: &mut Lowering<'_>) -> Result<(), Error> {
     let (_, h) = cx.columns(cx.out())?;
     let own = vec![size("LD", cx.layout(cx.out()).ld)];
     let bindings = vec![read(inputs[0]), read(inputs[1]), read(inputs[2]), write(cx.out())];
+    let bindings = [bindings.clone(), bindings.clone(), bindings];
     let op = Convolution {
         kernels: [
             shaders::PAIR_TRANSFORM,

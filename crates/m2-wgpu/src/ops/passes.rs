@@ -135,21 +135,24 @@ pub(super) fn convolve(
         constants.extend(&op.own);
         constants
     };
-    let mut bindings = vec![passes.roots(), passes.scratch(), Bind::Read(Slot::Rows)];
-    bindings.extend(&op.bindings);
+    let [signal, last] = [1, 2].map(|i| {
+        let mut bindings = vec![passes.roots(), passes.scratch(), Bind::Read(Slot::Rows)];
+        bindings.extend(&op.bindings[i]);
+        bindings
+    });
     let grid = |times| Grid::of_rows(Rows::Part(row, rows), times);
     cx.window = (channels.start, row);
     let [_, peaks, columns, finish] = op.kernels;
     if op.pair {
         let (constants, groups) = passes.peaks();
-        cx.launch(peaks, own(constants), bindings.clone(), grid(groups));
+        cx.launch(peaks, own(constants), signal.clone(), grid(groups));
     }
     let (constants, groups) = passes.columns();
-    cx.launch(columns, own(constants.clone()), bindings.clone(), grid(2 * groups));
+    cx.launch(columns, own(constants.clone()), signal, grid(2 * groups));
     let (mut along_rows, row_groups) = passes.rows();
     along_rows.push(pair);
     let middle = vec![passes.roots(), passes.scratch(), Bind::Read(spectrum)];
     cx.launch(shaders::CONVOLVE_ROWS, along_rows, middle, grid(2 * row_groups));
-    cx.launch(finish, own(constants), bindings, grid(groups));
+    cx.launch(finish, own(constants), last, grid(groups));
     Ok(())
 }

@@ -36,15 +36,16 @@ pub(super) struct Convolution {
     pub pair: bool,
     /// Constants of the op's own part.
     pub own: Vec<(&'static str, f64)>,
-    /// Bindings of the op's own part, from binding 4 on.
-    pub bindings: Vec<Bind>,
+    /// Bindings of the op's own part, from binding 4 on: of the kernel that does all, of the passes
+    /// that read the signals, and of the last pass.
+    pub bindings: [Vec<Bind>; 3],
     /// H.
     pub channels: usize,
 }
 
 /// Whether rows of the class are convolved by transforms in workgroup memory.
 pub(super) fn fits(cx: &Lowering<'_>) -> bool {
-    cx.class.span <= cx.settings.longest_transform
+    cx.class.span <= cx.settings.longest_transform && !cx.in_passes
 }
 
 /// Points that one invocation of a one-workgroup transform holds, at most.
@@ -150,7 +151,7 @@ fn one_workgroup(cx: &mut Lowering<'_>, op: &Convolution, channels: &Range<usize
     all.extend(&op.own);
     let mut slots =
         vec![Bind::Read(Slot::Roots(cx.class.span)), Bind::Read(spectrum), Bind::Read(Slot::Rows)];
-    slots.extend(&op.bindings);
+    slots.extend(&op.bindings[0]);
     cx.window = (channels.start, 0);
     let kernel = op.kernels[0];
     let source = Source::Kernel(kernel, vec![held(cx) as u32]);
