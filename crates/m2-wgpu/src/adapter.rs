@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, fmt, str::FromStr};
 
-use crate::{Error, gpu::Gpu};
+use crate::{Error, ProductVariant, Storage, gpu::Gpu};
 
 /// Which adapter to open.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,6 +39,13 @@ pub struct Options {
     pub default_limits: bool,
     /// Longest row that is convolved by transforms in workgroup memory; none: what fits it.
     pub longest_transform: Option<usize>,
+    /// How matrix products are computed; none: as suits the adapter.
+    pub products: Option<ProductVariant>,
+    /// Into how many slices the sums of products are cut; none: as many as fill a GPU, and one on
+    /// software adapters. The slices are added in a fixed order.
+    pub slices: Option<usize>,
+    /// How weights of products are stored.
+    pub weights: Storage,
 }
 
 /// What kind of processor an adapter is.

@@ -3,7 +3,11 @@
 use m2_ir::{Backend, Batch, HostTensor, Kind, Layout, Parameters, Plan, Target};
 
 use crate::{
-    Adapter, Created, Error, Options, Program, Weights, adapter::open, gpu::Gpu, program::Settings,
+    Adapter, Created, Error, Options, Program, Weights,
+    adapter::open,
+    gpu::Gpu,
+    program::Settings,
+    variants::{Products, product_variant},
 };
 
 /// Most points of a transform that one workgroup does: eight for each of 256 invocations.
@@ -38,8 +42,13 @@ impl WgpuBackend {
         let points = limits.max_compute_workgroup_storage_size as usize / 8;
         let fits = if points.is_power_of_two() { points } else { points.next_power_of_two() / 2 };
         let longest = options.longest_transform.unwrap_or(MAX_TRANSFORM);
-        let settings =
-            Settings { longest_transform: longest.min(MAX_TRANSFORM).min(fits), max_binding };
+        let products = Products {
+            variant: options.products.unwrap_or_else(|| product_variant(&adapter)),
+            slices: options.slices,
+            weights: options.weights,
+        };
+        let longest_transform = longest.min(MAX_TRANSFORM).min(fits);
+        let settings = Settings { longest_transform, max_binding, products };
         Ok(WgpuBackend { gpu, adapter, target, settings })
     }
 

@@ -36,6 +36,7 @@ mod lowering;
 mod ops;
 mod program;
 mod sizes;
+mod variants;
 mod weights;
 
 pub use adapter::{Adapter, Choice, Class, Options, adapters};
@@ -43,4 +44,5 @@ pub use backend::WgpuBackend;
 pub use error::Error;
 pub use gpu::Created;
 pub use program::Program;
+pub use variants::{ProductVariant, Storage, Variant, variants};
 pub use weights::Weights;

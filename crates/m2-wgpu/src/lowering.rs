@@ -7,10 +7,13 @@ use m2_ir::{
 use shaders::Kernel;
 
 use crate::{
-    Error,
+    Error, Storage,
     launch::{Bind, Grid, Launch, Slot, Source},
     layout::{self, Layout},
     ops,
+    program::Settings,
+    variants::Products,
+    weights::storage,
 };
 
 /// What an op's file sees while it emits its dispatches.
@@ -20,6 +23,8 @@ pub(crate) struct Lowering<'a> {
     pub class: Sizes,
     /// Longest transform that fits the device's workgroup memory.
     pub longest_transform: usize,
+    /// How products are computed.
+    pub products: Products,
     node: NodeId,
     launches: Vec<Launch>,
 }
@@ -31,10 +36,12 @@ pub(crate) struct Lowering<'a> {
 pub(crate) fn lower(
     plan: &Plan,
     steps: &[Step],
-    longest_transform: usize,
+    settings: &Settings,
 ) -> Result<Vec<Launch>, Error> {
     let class = layout::class(&plan.class);
-    let mut cx = Lowering { plan, class, longest_transform, node: NodeId(0), launches: Vec::new() };
+    let Settings { longest_transform, products, .. } = *settings;
+    let (node, launches) = (NodeId(0), Vec::new());
+    let mut cx = Lowering { plan, class, longest_transform, products, node, launches };
     for &id in steps.iter().flat_map(|s| &s.nodes) {
         if plan.places[id.index()] == Place::Unused {
             continue;
@@ -85,6 +92,11 @@ impl Lowering<'_> {
             [lead, Dim::Fixed(h)] if lead.fixed().is_none() => Ok((lead, h)),
             _ => Err(self.unsupported(format!("of an operand {}", self.ty(id)))),
         }
+    }
+
+    /// How a weight of products is stored.
+    pub fn storage(&self, w: NodeId) -> Storage {
+        storage(&self.plan.graph, w, self.products.weights)
     }
 
     /// The error for a form of the op that has no kernel.

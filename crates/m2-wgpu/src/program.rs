@@ -11,6 +11,8 @@ use crate::{
     layout::{self, Layout},
     lowering,
     sizes::{self, RunRow, RunSizes},
+    variants::Products,
+    weights::storage,
 };
 
 /// What the device's limits and options decide.
@@ -20,6 +22,8 @@ pub(crate) struct Settings {
     pub longest_transform: usize,
     /// Largest binding in bytes.
     pub max_binding: u64,
+    /// How products are computed.
+    pub products: Products,
 }
 
 /// One recorded dispatch.
@@ -85,10 +89,10 @@ impl Program {
         weights: &mut Weights,
         settings: Settings,
     ) -> Result<Self, Error> {
-        let prologue = lowering::lower(&plan, &plan.prologue, settings.longest_transform)?;
-        let steps = lowering::lower(&plan, &plan.steps, settings.longest_transform)?;
+        let prologue = lowering::lower(&plan, &plan.prologue, &settings)?;
+        let steps = lowering::lower(&plan, &plan.steps, &settings)?;
         let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let loaded = weights.add(gpu, &plan.graph, params, settings.max_binding);
+        let loaded = weights.add(gpu, &plan.graph, params, &settings);
         let parts = match loaded {
             Ok(()) => Parts::allocate(gpu, plan, weights, &settings, &prologue, &steps),
             Err(e) => Err(e),
@@ -245,7 +249,10 @@ impl Parts {
         let mut values = HashMap::new();
         for (id, node) in plan.graph.iter().filter(|(id, _)| uses[id.index()] > 0) {
             let buffer = match (plan.places[id.index()], &node.op) {
-                (Place::Source, Op::Param) => weights.param(&node.name).cloned(),
+                (Place::Source, Op::Param) => {
+                    let stored = storage(&plan.graph, id, settings.products.weights);
+                    weights.param(&node.name, stored).cloned()
+                }
                 (Place::Source | Place::Frozen, _) => Some(gpu.storage(&node.name, bytes(id))),
                 (Place::Buffer(b), _) => Some(buffers[b].clone()),
                 (Place::View { .. } | Place::Region | Place::Unused, _) => None,

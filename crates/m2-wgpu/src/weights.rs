@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
-use m2_ir::{Graph, Node, Op, Parameters, ops::alibi_slopes};
+use m2_ir::{
+    Graph, Node, NodeId, Op, Parameters, f32_to_f16,
+    ops::{Orientation, alibi_slopes},
+};
 
-use crate::{Error, gpu::Gpu};
+use crate::{Error, Storage, gpu::Gpu, program::Settings};
 
 /// Bytes that are staged before they are handed to the device.
 const STAGED: usize = 32 << 20;
@@ -13,7 +16,7 @@ const STAGED: usize = 32 << 20;
 /// of any model share.
 #[derive(Debug, Default)]
 pub struct Weights {
-    params: HashMap<String, (wgpu::Buffer, Vec<usize>)>,
+    params: HashMap<(String, Storage), (wgpu::Buffer, Vec<usize>)>,
     roots: HashMap<usize, wgpu::Buffer>,
     slopes: HashMap<usize, wgpu::Buffer>,
     staged: usize,
@@ -29,12 +32,13 @@ impl Weights {
         gpu: &Gpu,
         graph: &Graph,
         params: &dyn Parameters,
-        max_binding: u64,
+        settings: &Settings,
     ) -> Result<(), Error> {
         let uses = graph.uses();
         for (id, node) in graph.iter().filter(|(_, n)| n.op == Op::Param) {
             if uses[id.index()] > 0 {
-                self.add_one(gpu, node, params, max_binding)?;
+                let stored = storage(graph, id, settings.products.weights);
+                self.add_one(gpu, node, stored, params, settings.max_binding)?;
             }
         }
         Ok(())
@@ -44,6 +48,7 @@ impl Weights {
         &mut self,
         gpu: &Gpu,
         node: &Node,
+        stored: Storage,
         params: &dyn Parameters,
         max_binding: u64,
     ) -> Result<(), Error> {
@@ -53,7 +58,8 @@ impl Weights {
             expected: expected.clone(),
             found: found.to_vec(),
         };
-        if let Some((_, found)) = self.params.get(&node.name) {
+        let key = (node.name.clone(), stored);
+        if let Some((_, found)) = self.params.get(&key) {
             return if *found == expected { Ok(()) } else { Err(shape_error(found)) };
         }
         let tensor = params.get(&node.name).ok_or_else(|| Error::MissingParameter {
@@ -64,7 +70,9 @@ impl Weights {
             return Err(shape_error(tensor.shape()));
         }
         let values = tensor.to_f32();
-        let bytes = size_of_val(&*values);
+        let packed = (stored == Storage::F16).then(|| half_pairs(&values));
+        let words = packed.as_deref().unwrap_or_else(|| bytemuck::cast_slice(&values));
+        let bytes = size_of_val(words);
         if bytes as u64 > max_binding {
             return Err(Error::Limit {
                 what: format!("weight {} in bytes", node.name),
@@ -73,8 +81,8 @@ impl Weights {
                 hint: "use a smaller model or the CPU",
             });
         }
-        let buffer = gpu.upload(&node.name, &values);
-        self.params.insert(node.name.clone(), (buffer, expected));
+        let buffer = gpu.upload(&node.name, bytemuck::cast_slice(words));
+        self.params.insert(key, (buffer, expected));
         self.staged += bytes;
         if self.staged > STAGED {
             // Staging memory is freed once the copies are done.
@@ -85,8 +93,8 @@ impl Weights {
     }
 
     /// The buffer of a weight.
-    pub(crate) fn param(&self, name: &str) -> Option<&wgpu::Buffer> {
-        self.params.get(name).map(|p| &p.0)
+    pub(crate) fn param(&self, name: &str, stored: Storage) -> Option<&wgpu::Buffer> {
+        self.params.get(&(name.to_owned(), stored)).map(|p| &p.0)
     }
 
     /// The first `n` of the 2n-th roots of unity, exp(−iπk/n) as pairs.
@@ -105,5 +113,52 @@ impl Weights {
             let table: Vec<f32> = alibi_slopes(heads).into_iter().map(|s| s as f32).collect();
             gpu.upload("slopes", &table)
         })
+    }
+}
+
+/// How a weight is stored where `wanted` is asked for: in half precision only what nothing but
+/// products' kernels reads as weights.
+pub(crate) fn storage(graph: &Graph, id: NodeId, wanted: Storage) -> Storage {
+    let is_weight = |node: &Node, operand: usize| match &node.op {
+        Op::MatMul(o) => {
+            let columns = graph.node(node.inputs[0]).ty.shape.first();
+            let by_column = columns.is_some_and(|d| d.fixed().is_none());
+            operand == 1 && o.orientation != Orientation::Tn && by_column
+        }
+        Op::BlockDiagMatMul(o) => {
+            let blocks = graph.node(node.inputs[1]).ty.shape[0].fixed().unwrap_or(1);
+            operand == 1 && (!o.epilogue.glu || blocks == 1 || blocks.is_multiple_of(2))
+        }
+        Op::Monarch(_) => operand > 0,
+        _ => false,
+    };
+    let reads = |n: &&Node| n.inputs.contains(&id);
+    let only_weight = |n: &Node| {
+        n.inputs.iter().enumerate().all(|(operand, i)| *i != id || is_weight(n, operand))
+    };
+    let wanted_as_is = graph.outputs().iter().any(|(_, o)| *o == id);
+    if graph.node(id).op == Op::Param
+        && !wanted_as_is
+        && graph.nodes().iter().filter(reads).all(only_weight)
+    {
+        return wanted;
+    }
+    Storage::F32
+}
+
+/// Pairs of halves, the first in the lower bits, clamped to what a half can hold.
+fn half_pairs(values: &[f32]) -> Vec<u32> {
+    let half = |v: f32| u32::from(f32_to_f16(v.clamp(-65504.0, 65504.0)));
+    values.chunks(2).map(|pair| half(pair[0]) | pair.get(1).map_or(0, |&v| half(v) << 16)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_packed_and_clamped() {
+        assert_eq!(half_pairs(&[1.0, -2.0, 0.5]), [0xc000_3c00, 0x3800]);
+        assert_eq!(half_pairs(&[1e30, f32::NEG_INFINITY]), [0xfbff_7bff]);
     }
 }

@@ -23,7 +23,7 @@ pub fn gpu() -> Option<&'static WgpuBackend> {
 /// As [`gpu`], with transforms only up to this length.
 pub fn open(longest_transform: Option<usize>) -> Option<WgpuBackend> {
     let adapter: Choice = std::env::var("M2_ADAPTER").unwrap_or_default().parse().unwrap();
-    let options = Options { adapter, default_limits: true, longest_transform };
+    let options = Options { adapter, default_limits: true, longest_transform, ..Options::default() };
     match block_on(WgpuBackend::open(&options)) {
         Ok(gpu) => {
             println!("adapter: {:?}", gpu.adapter());
