@@ -6,9 +6,15 @@
 // larger tile shares: 2.4 times version 1 on lavapipe 22 and SwiftShader. HALF is 8, or 4 where rows
 // are few: drivers compile half the code in half the time.
 //
-// x by `inputs`, w by `weights`, the rest by `store`. Grid: columns / 64 by tiles / 8.
+// Where columns are few, an invocation owns fewer of them (VECS).
+//
+// x by `inputs`, w by `weights`, the rest by `store`.
+// Grid: columns / (4 VECS ACROSS) by tiles / (32 / ACROSS).
 
-// 4 rows x 16 columns, or 4 inputs of 16 columns; neighbours lie four vec4 apart.
+override ACROSS: u32 = 4u;      // invocations of a workgroup along columns
+override VECS: u32 = 4u;        // vec4s of columns of an invocation: 1, 2 or 4
+
+// 4 rows x 16 columns, or 4 inputs of 16 columns; neighbours lie ACROSS vec4s apart.
 struct Strip {
     s0: mat4x4<f32>,
     s1: mat4x4<f32>,
@@ -17,16 +23,29 @@ struct Strip {
 }
 
 fn strip(block: u32, k: u32, t: u32) -> Strip {
-    return Strip(
-        inputs(block, k, t),
-        inputs(block, k, t + 4u),
-        inputs(block, k, t + 8u),
-        inputs(block, k, t + 12u),
-    );
+    var x = Strip();
+    x.s0 = inputs(block, k, t);
+    if VECS > 1u {
+        x.s1 = inputs(block, k, t + ACROSS);
+    }
+    if VECS > 2u {
+        x.s2 = inputs(block, k, t + 2u * ACROSS);
+        x.s3 = inputs(block, k, t + 3u * ACROSS);
+    }
+    return x;
 }
 
-fn madd(sum: Strip, x: Strip, w: mat4x4<f32>) -> Strip {
-    return Strip(sum.s0 + x.s0 * w, sum.s1 + x.s1 * w, sum.s2 + x.s2 * w, sum.s3 + x.s3 * w);
+fn madd(sums: Strip, x: Strip, w: mat4x4<f32>) -> Strip {
+    var v = sums;
+    v.s0 += x.s0 * w;
+    if VECS > 1u {
+        v.s1 += x.s1 * w;
+    }
+    if VECS > 2u {
+        v.s2 += x.s2 * w;
+        v.s3 += x.s3 * w;
+    }
+    return v;
 }
 
 // Four rows of each half.
@@ -39,21 +58,26 @@ fn put4(tile: Tile, i: u32, t: u32, a: mat4x4<f32>, b: mat4x4<f32>) {
 
 fn put(tile: Tile, i: u32, t: u32, a: Strip, b: Strip) {
     put4(tile, i, t, a.s0, b.s0);
-    put4(tile, i, t + 4u, a.s1, b.s1);
-    put4(tile, i, t + 8u, a.s2, b.s2);
-    put4(tile, i, t + 12u, a.s3, b.s3);
+    if VECS > 1u {
+        put4(tile, i, t + ACROSS, a.s1, b.s1);
+    }
+    if VECS > 2u {
+        put4(tile, i, t + 2u * ACROSS, a.s2, b.s2);
+        put4(tile, i, t + 3u * ACROSS, a.s3, b.s3);
+    }
 }
 
-@compute @workgroup_size(4, 8)
+@compute @workgroup_size(ACROSS, 32u / ACROSS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_id) local: vec3<u32>,
 ) {
-    let strips = (columns() + 63u) / 64u;
+    let wide = 4u * VECS * ACROSS;
+    let strips = (columns() + wide - 1u) / wide;
     let g = unit(group, groups);
-    let t = g % strips * 16u + local.x;
-    let tile = place(g / strips * 8u + local.y);
+    let t = g % strips * (VECS * ACROSS) + local.x;
+    let tile = place(g / strips * (32u / ACROSS) + local.y);
     if tile.slice >= SLICES || t * 4u >= columns() {
         return;
     }

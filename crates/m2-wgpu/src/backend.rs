@@ -16,7 +16,7 @@ const MAX_TRANSFORM: usize = 2048;
 /// An opened GPU.
 #[derive(Debug)]
 pub struct WgpuBackend {
-    gpu: Gpu,
+    pub(crate) gpu: Gpu,
     adapter: Adapter,
     target: Target,
     settings: Settings,

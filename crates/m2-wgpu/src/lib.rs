@@ -28,6 +28,8 @@
 
 mod adapter;
 mod backend;
+#[cfg(not(target_arch = "wasm32"))]
+mod bench;
 mod error;
 mod gpu;
 mod launch;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt};
 use m2_ir::{Batch, DType, HostTensor, NodeId, Op, Parameters, Plan, Sizes, Type, plan::Place};
 
 use crate::{
-    Error, Weights,
+    Error, Storage, Weights,
     gpu::Gpu,
     launch::{Bind, Grid, Launch, Slot},
     layout::{self, Layout},
@@ -66,8 +66,8 @@ pub struct Program {
     inputs: Vec<Input>,
     dispatches: Vec<Dispatch>,
     outputs: Vec<Output>,
-    /// True sizes of the last run.
-    last: Option<Sizes>,
+    /// True sizes of the last run, and what its kernels were told of them.
+    last: Option<(Sizes, RunSizes)>,
 }
 
 impl fmt::Debug for Program {
@@ -107,7 +107,7 @@ impl Program {
         let program = parts.finish(gpu, dispatches)?;
         let sizes = RunSizes::without_batch(&program.class);
         gpu.queue.write_buffer(&program.sizes, 0, bytemuck::bytes_of(&sizes));
-        submit(gpu, &once, &sizes)?;
+        submit(gpu, &once, &sizes, 1)?;
         gpu.check()?;
         Ok(program)
     }
@@ -127,10 +127,21 @@ impl Program {
                 self.upload(gpu, input, tensor);
             }
         }
-        submit(gpu, &self.dispatches, &sizes)?;
+        submit(gpu, &self.dispatches, &sizes, 1)?;
         gpu.check()?;
-        self.last = Some(Sizes { span: self.plan.class.span, ..batch.sizes() });
+        self.last = Some((Sizes { span: self.plan.class.span, ..batch.sizes() }, sizes));
         Ok(())
+    }
+
+    /// The dispatches of the last run once more, without its uploads.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn replay(&self, gpu: &Gpu, times: usize) -> Result<(), Error> {
+        let (_, sizes) = self.last()?;
+        submit(gpu, &self.dispatches, &sizes, times)
+    }
+
+    fn last(&self) -> Result<(Sizes, RunSizes), Error> {
+        self.last.ok_or(Error::Output { index: 0, why: "nothing has run yet" })
     }
 
     fn upload(&self, gpu: &Gpu, input: &Input, tensor: &HostTensor) {
@@ -147,7 +158,7 @@ impl Program {
     pub(crate) async fn read(&self, gpu: &Gpu, index: usize) -> Result<HostTensor, Error> {
         let missing = |why| Error::Output { index, why };
         let output = self.outputs.get(index).ok_or_else(|| missing("there is no such output"))?;
-        let sizes = self.last.ok_or_else(|| missing("nothing has run yet"))?;
+        let (sizes, _) = self.last()?;
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
         let Part { buffer, offset, bytes } = &output.part;
         encoder.copy_buffer_to_buffer(buffer, *offset, &output.staging, 0, *bytes);
@@ -195,12 +206,12 @@ impl Program {
     }
 }
 
-/// Records and submits dispatches, the true sizes deciding their grids.
-fn submit(gpu: &Gpu, dispatches: &[Dispatch], sizes: &RunSizes) -> Result<(), Error> {
+/// Records and submits dispatches `times` over, the true sizes deciding their grids.
+fn submit(gpu: &Gpu, dispatches: &[Dispatch], sizes: &RunSizes, times: usize) -> Result<(), Error> {
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
     {
         let mut pass = encoder.begin_compute_pass(&Default::default());
-        for d in dispatches {
+        for d in (0..times).flat_map(|_| dispatches) {
             if let Some((x, y)) = d.grid.of(sizes)? {
                 pass.set_pipeline(&d.pipeline);
                 pass.set_bind_group(0, &d.bind_group, &[]);
@@ -225,6 +236,7 @@ struct Parts {
     first: wgpu::Buffer,
     asked: wgpu::Buffer,
     max_binding: u64,
+    products: Products,
 }
 
 impl Parts {
@@ -279,6 +291,7 @@ impl Parts {
             first: gpu.storage("first", class.rows as u64 * 4),
             asked: gpu.storage("asked", class.asked as u64 * 4),
             max_binding: settings.max_binding,
+            products: settings.products,
             plan,
             class,
         })
@@ -300,7 +313,10 @@ impl Parts {
                 what: format!("that shows a part of {}", self.plan.graph.node(of).ty),
             });
         };
-        let bytes = layout.len() as u64 * 4;
+        let bytes = match storage(&self.plan.graph, of, self.products.weights) {
+            Storage::F32 => layout.len() as u64 * 4,
+            Storage::F16 => layout.len().div_ceil(2) as u64 * 4,
+        };
         self.check_binding(&node.name, bytes)?;
         let offset = (start * base.ld) as u64 * 4;
         Ok(Part { buffer: buffer.clone(), offset, bytes: bytes.next_multiple_of(16) })

@@ -52,8 +52,17 @@ impl Device {
     /// When there is no such adapter, or it refuses.
     #[cfg(feature = "gpu")]
     pub async fn gpu(name: &str) -> Result<Self, Error> {
+        Device::gpu_with(name, m2_wgpu::Options::default()).await
+    }
+
+    /// The same with other options than the name of the adapter.
+    ///
+    /// # Errors
+    /// When there is no such adapter, or it refuses.
+    #[cfg(feature = "gpu")]
+    pub async fn gpu_with(name: &str, options: m2_wgpu::Options) -> Result<Self, Error> {
         let Ok(adapter) = name.parse();
-        let options = m2_wgpu::Options { adapter, ..Default::default() };
+        let options = m2_wgpu::Options { adapter, ..options };
         Ok(Device::Gpu(Box::new(m2_wgpu::WgpuBackend::open(&options).await?)))
     }
 

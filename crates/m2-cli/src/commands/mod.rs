@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod bench;
+mod bench_op;
 mod cache;
 mod classify;
 mod convert;

@@ -244,8 +244,16 @@ impl Product {
             Grid::new(self.lead, COLUMNS, tiles(span(half)))
         } else {
             let half = if halves.rows < span(16) { 4 } else { 8 };
-            constants.push(size("HALF", half));
-            Grid::new(self.lead, COLUMNS, tiles(span(half)).div_ceil(8))
+            // Fewer columns for each invocation, not all of them in one: invocations that lie
+            // along rows read weights from lines that evict each other.
+            let (across, vecs) = match self.lead.of(&cx.class) {
+                0..=8 => (2, 1),
+                9..=16 => (4, 1),
+                17..=32 => (4, 2),
+                _ => (4, 4),
+            };
+            constants.extend([size("HALF", half), size("ACROSS", across), size("VECS", vecs)]);
+            Grid::new(self.lead, 4 * vecs * across, tiles(span(half)).div_ceil(32 / across))
         };
         cx.launch(kernel, constants, self.bindings(y), grid);
     }
