@@ -50,10 +50,18 @@ macro_rules! kernels {
     };
 }
 
-const WEIGHTS_VEC4: &str = include_str!("../matmul/weights_vec4.wgsl");
-const WEIGHTS_ANY: &str = include_str!("../matmul/weights_any.wgsl");
-const TILE: &str = include_str!("../matmul/tile.wgsl");
-const GLU: &str = include_str!("../matmul/glu.wgsl");
+const F32: &str = include_str!("../matmul/weights_f32.wgsl");
+const F16: &str = include_str!("../matmul/weights_f16.wgsl");
+const F32_ANY: &str = include_str!("../matmul/weights_f32_any.wgsl");
+const F16_ANY: &str = include_str!("../matmul/weights_f16_any.wgsl");
+const ROWS: &str = include_str!("../matmul/rows.wgsl");
+const TRANSPOSED: &str = include_str!("../matmul/transposed.wgsl");
+const ANY: &str = include_str!("../matmul/any.wgsl");
+const TOKENS: &str = include_str!("../matmul/tokens.wgsl");
+const ACROSS: &str = include_str!("../matmul/across.wgsl");
+const FINISH: &str = include_str!("../matmul/finish.wgsl");
+const DIRECT: &str = include_str!("../matmul/direct.wgsl");
+const TILED: &str = include_str!("../matmul/tiled.wgsl");
 const FFT: &str = include_str!("../transform/fft.wgsl");
 const CONVOLVE: &str = include_str!("../transform/convolve.wgsl");
 const MIRROR: &str = include_str!("../transform/mirror.wgsl");
@@ -66,7 +74,7 @@ const ROW_SIGNAL: &str = include_str!("../transform/row_signal.wgsl");
 const PEAKS: &str = include_str!("../transform/peaks.wgsl");
 const COLUMNS: &str = include_str!("../transform/columns.wgsl");
 const ROW_PAIRS: &str = include_str!("../transform/row_pairs.wgsl");
-const FINISH: &str = include_str!("../transform/finish.wgsl");
+const BACK: &str = include_str!("../transform/finish.wgsl");
 const KERNELS: &str = include_str!("../conv_spectrum/kernels.wgsl");
 const SPLIT: &str = include_str!("../conv_spectrum/split.wgsl");
 const ONE_ROW: &str = include_str!("../conv_spectrum/one_row.wgsl");
@@ -82,14 +90,45 @@ const PAIR: &str = include_str!("../conv_pair/conv_pair.wgsl");
 const LONG: &str = include_str!("../long_conv/long_conv.wgsl");
 
 kernels! {
-    /// Products in register tiles, weights four inputs at a time.
-    MATMUL_TILE = "matmul/tile+vec4", [MATH, WEIGHTS_VEC4, TILE];
-    /// Products in register tiles, any width and orientation of the weights.
-    MATMUL_TILE_ANY = "matmul/tile+any", [MATH, WEIGHTS_ANY, TILE];
-    /// Gated products in register tiles, weights four inputs at a time.
-    MATMUL_GLU = "matmul/glu+vec4", [MATH, WEIGHTS_VEC4, GLU];
-    /// Gated products in register tiles, any width of the weights.
-    MATMUL_GLU_ANY = "matmul/glu+any", [MATH, WEIGHTS_ANY, GLU];
+    /// Products in registers, inputs of the weights contiguous.
+    MATMUL_DIRECT_ROWS = "matmul/direct+rows", [MATH, FINISH, F32, ROWS, TOKENS, DIRECT];
+    /// Products in registers, inputs of the weights contiguous, in half precision.
+    MATMUL_DIRECT_ROWS_F16 = "matmul/direct+rows+f16", [MATH, FINISH, F16, ROWS, TOKENS, DIRECT];
+    /// Products in registers, rows of the weights contiguous.
+    MATMUL_DIRECT_TRANSPOSED = "matmul/direct+transposed",
+        [MATH, FINISH, F32, TRANSPOSED, TOKENS, DIRECT];
+    /// Products in registers, rows of the weights contiguous, in half precision.
+    MATMUL_DIRECT_TRANSPOSED_F16 = "matmul/direct+transposed+f16",
+        [MATH, FINISH, F16, TRANSPOSED, TOKENS, DIRECT];
+    /// Products in registers, any width and orientation of the weights.
+    MATMUL_DIRECT_ANY = "matmul/direct+any", [MATH, FINISH, F32_ANY, ANY, TOKENS, DIRECT];
+    /// Products in registers, any width and orientation of the weights, in half precision.
+    MATMUL_DIRECT_ANY_F16 = "matmul/direct+any+f16", [MATH, FINISH, F16_ANY, ANY, TOKENS, DIRECT];
+    /// Products in registers, the summed axis of both operands contiguous.
+    MATMUL_DIRECT_ACROSS = "matmul/direct+across", [MATH, FINISH, F32, ROWS, ACROSS, DIRECT];
+    /// Products through workgroup memory, inputs of the weights contiguous.
+    MATMUL_TILED_ROWS = "matmul/tiled+rows", [MATH, FINISH, F32, ROWS, TOKENS, TILED];
+    /// Products through workgroup memory, inputs of the weights contiguous, in half precision.
+    MATMUL_TILED_ROWS_F16 = "matmul/tiled+rows+f16", [MATH, FINISH, F16, ROWS, TOKENS, TILED];
+    /// Products through workgroup memory, rows of the weights contiguous.
+    MATMUL_TILED_TRANSPOSED = "matmul/tiled+transposed", [MATH, FINISH, F32, TRANSPOSED, TOKENS, TILED];
+    /// Products through workgroup memory, rows of the weights contiguous, in half precision.
+    MATMUL_TILED_TRANSPOSED_F16 = "matmul/tiled+transposed+f16",
+        [MATH, FINISH, F16, TRANSPOSED, TOKENS, TILED];
+    /// Products through workgroup memory, any width and orientation of the weights.
+    MATMUL_TILED_ANY = "matmul/tiled+any", [MATH, FINISH, F32_ANY, ANY, TOKENS, TILED];
+    /// Products through workgroup memory, any width and orientation of the weights, in half precision.
+    MATMUL_TILED_ANY_F16 = "matmul/tiled+any+f16", [MATH, FINISH, F16_ANY, ANY, TOKENS, TILED];
+    /// Products through workgroup memory, the summed axis of both operands contiguous.
+    MATMUL_TILED_ACROSS = "matmul/tiled+across", [MATH, FINISH, F32, ROWS, ACROSS, TILED];
+    /// Slices of a product added up.
+    MATMUL_SLICES = "matmul/slices", [MATH, FINISH, include_str!("../matmul/slices.wgsl")];
+    /// The product that others are measured against.
+    BENCH_ROWS8 = "bench/rows8", [include_str!("../bench/rows8.wgsl")];
+    /// The slowest product.
+    BENCH_NAIVE = "bench/naive", [include_str!("../bench/naive.wgsl")];
+    /// Multiply-adds in registers.
+    BENCH_FMA = "bench/fma", [include_str!("../bench/fma.wgsl")];
     /// Products with any strides, one result per invocation.
     MATMUL_STRIDED = "matmul/strided", [MATH, include_str!("../matmul/strided.wgsl")];
     /// Layer normalisation with an optional residual.
@@ -148,7 +187,7 @@ kernels! {
         [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, COLUMNS, MIXER, MIXER_SIGNAL, MIXER_X1_V];
     /// The sequence mixer in passes: back along columns.
     MIXER_FINISH = "sequence_mixer/finish",
-        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, FINISH, MIXER, MIXER_GATE,
+        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, BACK, MIXER, MIXER_GATE,
         include_str!("../sequence_mixer/x2.wgsl")];
     /// Two long convolutions by transforms in workgroup memory.
     PAIR_TRANSFORM = "conv_pair/transform", [FFT, BALANCE, MIRROR, PRODUCT, CONVOLVE, PAIR], HELD = 8;
@@ -159,7 +198,7 @@ kernels! {
         [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, COLUMNS, PAIR];
     /// Two long convolutions in passes: back along columns.
     PAIR_FINISH = "conv_pair/finish",
-        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, FINISH, PAIR];
+        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, BACK, PAIR];
     /// One long convolution by transforms in workgroup memory.
     LONG_TRANSFORM = "long_conv/transform", [FFT, BALANCE, MIRROR, PRODUCT, CONVOLVE, LONG], HELD = 8;
     /// One long convolution in passes: its signals' peaks.
@@ -169,7 +208,7 @@ kernels! {
         [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, COLUMNS, LONG];
     /// One long convolution in passes: back along columns.
     LONG_FINISH = "long_conv/finish",
-        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, FINISH, LONG];
+        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_SIGNAL, BACK, LONG];
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ use crate::{ALL, Kernel};
 fn translate(kernel: &Kernel) -> Result<(), String> {
     let text = kernel.example();
     let module = naga::front::wgsl::parse_str(&text).map_err(|e| e.emit_to_string(&text))?;
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+    // Unpacking pairs of halves is in WebGPU itself.
+    let packed = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    let info = Validator::new(ValidationFlags::all(), packed)
         .validate(&module)
         .map_err(|e| e.emit_to_string(&text))?;
     let (module, info) =

@@ -1,7 +1,10 @@
 //! Arguments as they are typed; what they mean is for the commands.
 
+mod bench_op;
+
 use std::path::PathBuf;
 
+pub use bench_op::{BenchEpilogue, BenchOp, BenchWeights};
 use clap::{Parser, Subcommand, ValueEnum};
 use m2::{Policy, Pooling};
 
@@ -458,6 +461,7 @@ pub struct Bench {
 pub enum BenchWhat {
     Forward(BenchForward),
     Start(BenchStart),
+    Op(BenchOp),
 }
 
 /// Time what passes between opening a model and the first vector of a text, part by part.

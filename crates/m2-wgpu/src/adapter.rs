@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, fmt, str::FromStr};
 
-use crate::{Error, gpu::Gpu};
+use crate::{Error, ProductVariant, Storage, gpu::Gpu};
 
 /// Which adapter to open.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,6 +45,13 @@ pub struct Options {
     pub transform_scratch: Option<u64>,
     /// Memory that a program may take, in bytes; none: as much as the device gives.
     pub max_memory: Option<u64>,
+    /// How matrix products are computed; none: as suits the adapter.
+    pub products: Option<ProductVariant>,
+    /// Into how many slices the sums of products are cut; none: as many as fill a GPU, and one on
+    /// software adapters. The slices are added in a fixed order.
+    pub slices: Option<usize>,
+    /// How weights of products are stored.
+    pub weights: Storage,
 }
 
 /// How much of what an adapter grants a device takes.

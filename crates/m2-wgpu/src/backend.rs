@@ -11,6 +11,7 @@ use crate::{
     pipelines::Progress,
     program::Settings,
     submit::Pace,
+    variants::{Products, product_variant},
 };
 
 /// Most points of a transform that one workgroup does: sixteen for each of 256 invocations.
@@ -22,7 +23,7 @@ const SUBMISSION: f64 = 0.25;
 
 /// An opened GPU.
 pub struct WgpuBackend {
-    gpu: Gpu,
+    pub(crate) gpu: Gpu,
     adapter: Adapter,
     target: Target,
     settings: Settings,
@@ -60,6 +61,11 @@ impl Settings {
             max_buffer: limits.max_buffer_size,
             max_memory: options.max_memory.unwrap_or(u64::MAX),
             pace: Pace { flops_per_second, seconds: SUBMISSION },
+            products: Products {
+                variant: options.products.unwrap_or_else(|| product_variant(class)),
+                slices: options.slices,
+                weights: options.weights,
+            },
         }
     }
 

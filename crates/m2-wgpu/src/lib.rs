@@ -28,6 +28,8 @@
 
 mod adapter;
 mod backend;
+#[cfg(not(target_arch = "wasm32"))]
+mod bench;
 mod buffer;
 mod error;
 mod gpu;
@@ -44,6 +46,7 @@ mod schedule;
 mod sizes;
 mod submit;
 mod upload;
+mod variants;
 mod weights;
 
 pub use adapter::{Adapter, Choice, Class, Limits, Options, adapters};
@@ -55,4 +58,5 @@ pub use profile::Timed;
 pub use program::Program;
 pub use schedule::{Planned, Schedule};
 pub use submit::Recorded;
+pub use variants::{ProductVariant, Storage, Variant, variants};
 pub use weights::Weights;

@@ -7,11 +7,13 @@ use m2_ir::{
 use shaders::Kernel;
 
 use crate::{
-    Error,
+    Error, Storage,
     launch::{Bind, Grid, Launch, Slot, Source},
     layout::{self, Layout},
     ops,
     program::Settings,
+    variants::Products,
+    weights::storage,
 };
 
 /// What an op's file sees while it emits its dispatches.
@@ -21,6 +23,8 @@ pub(crate) struct Lowering<'a> {
     pub class: Sizes,
     /// What the device's limits and options decide.
     pub settings: &'a Settings,
+    /// How products are computed.
+    pub products: Products,
     /// In how many pieces each value lies.
     pieces: &'a [usize],
     /// Whether long convolutions go in passes however short their rows are: one kernel cannot be
@@ -46,7 +50,9 @@ pub(crate) fn lower(
     let (window, node, launches) = ((0, 0), NodeId(0), Vec::new());
     let mixers = plan.graph.nodes().iter().filter(|n| matches!(n.op, Op::SequenceMixer(_)));
     let in_passes = mixers.into_iter().any(|n| pieces[n.inputs[0].index()] > 1);
-    let mut cx = Lowering { plan, class, settings, pieces, in_passes, window, node, launches };
+    let products = settings.products;
+    let mut cx =
+        Lowering { plan, class, settings, products, pieces, in_passes, window, node, launches };
     for &id in steps.iter().flat_map(|s| &s.nodes) {
         // What lives inside its step only is computed by the op that reads it.
         if matches!(plan.places[id.index()], Place::Unused | Place::Region) {
@@ -116,6 +122,11 @@ impl Lowering<'_> {
             [lead, Dim::Fixed(h)] if lead.fixed().is_none() => Ok((lead, h)),
             _ => Err(self.unsupported(format!("of an operand {}", self.ty(id)))),
         }
+    }
+
+    /// How a weight of products is stored.
+    pub fn storage(&self, w: NodeId) -> Storage {
+        storage(&self.plan.graph, w, self.products.weights)
     }
 
     /// The error for a form of the op that has no kernel.

@@ -137,6 +137,7 @@ pub(crate) fn memory<'a>(
     class: &Sizes,
     buffers: &Buffers,
     launches: impl Iterator<Item = &'a Launch> + Clone,
+    settings: &Settings,
 ) -> Memory {
     let sum = |bytes: &mut dyn Iterator<Item = u64>| bytes.map(padded).sum::<u64>();
     let place = |id: &NodeId| plan.places[id.index()];
@@ -154,7 +155,7 @@ pub(crate) fn memory<'a>(
         class.asked as u64 * 4,
     ];
     Memory {
-        weights: weights::bytes(&plan.graph),
+        weights: weights::bytes(&plan.graph, settings.products.weights),
         tables: weights::table_bytes(launches),
         kept: of(true),
         activations: sum(&mut buffers.activations.iter().flatten().copied()),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use m2_ir::{NodeId, Op, Plan, Sizes, plan::Place};
 
 use crate::{
-    Error, Weights,
+    Error, Storage, Weights,
     buffer::Buffer,
     gpu::Gpu,
     launch::{Bind, Launch, Slot},
@@ -13,6 +13,7 @@ use crate::{
     memory::{Buffers, is_activation},
     program::Settings,
     sizes::{self, RunRow, RunSizes},
+    weights::{storage, stored_bytes},
 };
 
 /// First channel and first row of a dispatch.
@@ -66,6 +67,8 @@ pub(crate) struct Parts {
     pub first: Buffer,
     pub asked: Buffer,
     max_binding: u64,
+    /// How weights of products are stored.
+    weights: Storage,
 }
 
 impl Parts {
@@ -90,7 +93,10 @@ impl Parts {
         }
         for (id, node) in plan.graph.iter() {
             let found = match (plan.places[id.index()], &node.op) {
-                (Place::Source, Op::Param) => weights.param(&node.name).map(|b| vec![b.clone()]),
+                (Place::Source, Op::Param) => {
+                    let stored = storage(&plan.graph, id, settings.products.weights);
+                    weights.param(&node.name, stored).map(|b| vec![b.clone()])
+                }
                 (Place::Buffer(b), _) => Some(activations[b][..pieces[id.index()]].to_vec()),
                 _ => None,
             };
@@ -116,6 +122,7 @@ impl Parts {
             first: gpu.storage("first", class.rows as u64 * 4),
             asked: gpu.storage("asked", class.asked as u64 * 4),
             max_binding: settings.max_binding,
+            weights: settings.products.weights,
             plan,
             class,
         }
@@ -172,7 +179,8 @@ impl Parts {
         let Some(pieces) = pieces else {
             return Err(self.hidden(id, format!("that shows {}", self.plan.graph.node(of).ty)));
         };
-        let bytes = layout.len() as u64 * 4;
+        let stored = storage(&self.plan.graph, of, self.weights);
+        let bytes = stored_bytes(layout.len(), stored);
         self.check_binding(&node.name, bytes)?;
         Ok(Part {
             buffer: pieces[0].clone(),

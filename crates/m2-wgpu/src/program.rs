@@ -16,6 +16,7 @@ use crate::{
     profile::{Timed, profile},
     sizes::{self, RunSizes},
     submit::{Dispatch, Pace, prepare, submit},
+    variants::Products,
 };
 
 /// What the device's limits and options decide.
@@ -33,6 +34,8 @@ pub(crate) struct Settings {
     pub max_memory: u64,
     /// How work is cut into submissions.
     pub pace: Pace,
+    /// How products are computed.
+    pub products: Products,
 }
 
 struct Input {
@@ -48,6 +51,14 @@ struct Output {
     staging: Buffer,
 }
 
+/// The last run: its true sizes, what kernels were told of them, and what was recorded.
+#[derive(Clone, Copy)]
+struct Last {
+    sizes: Sizes,
+    told: RunSizes,
+    recorded: Recorded,
+}
+
 /// A loaded plan.
 pub struct Program {
     parts: Parts,
@@ -56,8 +67,7 @@ pub struct Program {
     outputs: Vec<Output>,
     memory: Memory,
     pace: Pace,
-    /// True sizes of the last run, and what it recorded.
-    last: Option<(Sizes, Recorded)>,
+    last: Option<Last>,
 }
 
 impl fmt::Debug for Program {
@@ -89,11 +99,11 @@ impl Program {
         let steps = lowering::lower(&plan, &plan.steps, &settings, &pieces)?;
         let launches = || prologue.iter().chain(&steps);
         let buffers = Buffers::of(&plan, &class, &pieces, launches());
-        let memory = memory(&plan, &class, &buffers, launches());
+        let memory = memory(&plan, &class, &buffers, launches(), &settings);
         buffers.check(&plan, &memory, &settings)?;
 
         let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let loaded = weights.add(gpu, &plan.graph, params, settings.max_binding).await;
+        let loaded = weights.add(gpu, &plan.graph, params, &settings).await;
         let parts = loaded.map(|()| {
             Parts::allocate(gpu, plan, class, &pieces, &buffers, weights, &settings, launches())
         });
@@ -108,7 +118,7 @@ impl Program {
         let dispatches = prepare(gpu, &parts, weights, &steps, progress).await?;
         let sizes = RunSizes::without_batch(&parts.class);
         parts.write_sizes(gpu, &sizes);
-        submit(gpu, &once, &sizes, &settings.pace, |_| {})?;
+        submit(gpu, &once.iter().collect::<Vec<_>>(), &sizes, &settings.pace, |_| {})?;
         gpu.check()?;
         let (inputs, outputs) = (inputs(&parts), outputs.transpose()?.unwrap_or_default());
         let pace = settings.pace;
@@ -120,13 +130,14 @@ impl Program {
     /// # Errors
     /// When the batch does not fit the plan, or the device fails.
     pub(crate) fn run(&mut self, gpu: &Gpu, batch: &Batch) -> Result<(), Error> {
-        let sizes = self.fill(gpu, batch)?;
-        let recorded = submit(gpu, &self.dispatches, &sizes, &self.pace, |encoder| {
+        let told = self.fill(gpu, batch)?;
+        let dispatches: Vec<&Dispatch> = self.dispatches.iter().collect();
+        let recorded = submit(gpu, &dispatches, &told, &self.pace, |encoder| {
             self.outputs.iter().for_each(|output| output.copy(encoder));
         })?;
         gpu.check()?;
         let span = self.parts.plan.class.span;
-        self.last = Some((Sizes { span, ..batch.sizes() }, recorded));
+        self.last = Some(Last { sizes: Sizes { span, ..batch.sizes() }, told, recorded });
         Ok(())
     }
 
@@ -158,6 +169,20 @@ impl Program {
         Ok(sizes)
     }
 
+    /// The dispatches of the last run `times` more, without its uploads.
+    ///
+    /// # Errors
+    /// When nothing has run yet.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn replay(&self, gpu: &Gpu, times: usize) -> Result<(), Error> {
+        let repeated: Vec<&Dispatch> = (0..times).flat_map(|_| &self.dispatches).collect();
+        submit(gpu, &repeated, &self.last()?.told, &self.pace, |_| {}).map(drop)
+    }
+
+    fn last(&self) -> Result<Last, Error> {
+        self.last.ok_or(Error::Output { index: 0, why: "nothing has run yet" })
+    }
+
     fn upload(&self, gpu: &Gpu, input: &Input, tensor: &HostTensor) {
         if input.ty.dtype == DType::U32 {
             gpu.queue.write_buffer(&input.buffer, 0, tensor.bytes());
@@ -175,7 +200,7 @@ impl Program {
     pub(crate) async fn read(&self, gpu: &Gpu, index: usize) -> Result<HostTensor, Error> {
         let missing = |why| Error::Output { index, why };
         let output = self.outputs.get(index).ok_or_else(|| missing("there is no such output"))?;
-        let (sizes, _) = self.last.ok_or_else(|| missing("nothing has run yet"))?;
+        let Last { sizes, .. } = self.last()?;
         gpu.map(&output.staging, wgpu::MapMode::Read).await?;
         let tensor = match output.staging.get_mapped_range(..) {
             Ok(view) => self.collect(output, &view, &sizes),
@@ -210,7 +235,7 @@ impl Program {
 
     /// What the last run recorded.
     pub fn recorded(&self) -> Option<Recorded> {
-        self.last.map(|(_, recorded)| recorded)
+        self.last.map(|last| last.recorded)
     }
 
     /// Bytes of all its buffers, as planned before they were made.

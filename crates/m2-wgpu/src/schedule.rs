@@ -49,7 +49,7 @@ impl Schedule {
         let steps = lowering::lower(plan, &plan.steps, settings, &pieces)?;
         let launches = || prologue.iter().chain(&steps);
         let buffers = Buffers::of(plan, &class, &pieces, launches());
-        let memory = memory(plan, &class, &buffers, launches());
+        let memory = memory(plan, &class, &buffers, launches(), settings);
         buffers.check(plan, &memory, settings)?;
         let planned = |launch: &Launch| {
             let activation_width = activation_width(plan, &class, launch);

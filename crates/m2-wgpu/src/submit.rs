@@ -121,7 +121,7 @@ pub(crate) struct Pace {
 /// When a grid is too large for any device.
 pub(crate) fn submit(
     gpu: &Gpu,
-    dispatches: &[Dispatch],
+    dispatches: &[&Dispatch],
     sizes: &RunSizes,
     pace: &Pace,
     last: impl FnOnce(&mut wgpu::CommandEncoder),
@@ -143,14 +143,14 @@ pub(crate) fn submit(
 }
 
 /// Records dispatches into one pass until they are enough for a submission; gives the others back.
-fn portion<'a>(
+fn portion<'a, 'd>(
     gpu: &Gpu,
     encoder: &mut wgpu::CommandEncoder,
-    dispatches: &'a [Dispatch],
+    dispatches: &'a [&'d Dispatch],
     sizes: &RunSizes,
     most: u64,
     recorded: &mut Recorded,
-) -> Result<&'a [Dispatch], Error> {
+) -> Result<&'a [&'d Dispatch], Error> {
     let mut pass = encoder.begin_compute_pass(&Default::default());
     let mut flops = 0u64;
     for (i, d) in dispatches.iter().enumerate() {

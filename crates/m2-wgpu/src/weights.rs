@@ -2,13 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use m2_ir::{Graph, Node, Op, Parameters, ops::alibi_slopes};
+use m2_ir::{
+    Graph, Node, NodeId, Op, Parameters, f32_to_f16,
+    ops::{Orientation, alibi_slopes},
+};
 
 use crate::{
-    Error,
+    Error, Storage,
     buffer::{Buffer, padded},
     gpu::Gpu,
     launch::{Bind, Launch, Slot},
+    program::Settings,
     upload::Uploader,
 };
 
@@ -22,7 +26,7 @@ fn root(k: usize, n: usize) -> [f32; 2] {
 /// of any model share.
 #[derive(Debug, Default)]
 pub struct Weights {
-    params: HashMap<String, (Buffer, Vec<usize>)>,
+    params: HashMap<(String, Storage), (Buffer, Vec<usize>)>,
     roots: HashMap<usize, Buffer>,
     long_roots: HashMap<(usize, usize), Buffer>,
     slopes: HashMap<usize, Buffer>,
@@ -38,11 +42,12 @@ impl Weights {
         gpu: &Gpu,
         graph: &Graph,
         params: &dyn Parameters,
-        max_binding: u64,
+        settings: &Settings,
     ) -> Result<(), Error> {
         let mut uploader = Uploader::default();
-        for node in used(graph) {
-            self.add_one(gpu, node, params, max_binding, &mut uploader).await?;
+        for (id, node) in used(graph) {
+            let stored = storage(graph, id, settings.products.weights);
+            self.add_one(gpu, node, stored, params, settings.max_binding, &mut uploader).await?;
         }
         Ok(())
     }
@@ -51,6 +56,7 @@ impl Weights {
         &mut self,
         gpu: &Gpu,
         node: &Node,
+        stored: Storage,
         params: &dyn Parameters,
         max_binding: u64,
         uploader: &mut Uploader,
@@ -61,7 +67,8 @@ impl Weights {
             expected: expected.clone(),
             found: found.to_vec(),
         };
-        if let Some((_, found)) = self.params.get(&node.name) {
+        let key = (node.name.clone(), stored);
+        if let Some((_, found)) = self.params.get(&key) {
             return if *found == expected { Ok(()) } else { Err(shape_error(found)) };
         }
         let tensor = params.get(&node.name).ok_or_else(|| Error::MissingParameter {
@@ -72,7 +79,9 @@ impl Weights {
             return Err(shape_error(tensor.shape()));
         }
         let values = tensor.to_f32();
-        let bytes = size_of_val(&*values);
+        let packed = (stored == Storage::F16).then(|| half_pairs(&values));
+        let words = packed.as_deref().unwrap_or_else(|| bytemuck::cast_slice(&values));
+        let bytes = size_of_val(words);
         if bytes as u64 > max_binding {
             return Err(Error::Limit {
                 what: format!("weight {} in bytes", node.name),
@@ -82,14 +91,14 @@ impl Weights {
             });
         }
         let buffer = gpu.storage(&node.name, bytes as u64);
-        uploader.write(gpu, &buffer, bytemuck::cast_slice(&values)).await?;
-        self.params.insert(node.name.clone(), (buffer, expected));
+        uploader.write(gpu, &buffer, bytemuck::cast_slice(words)).await?;
+        self.params.insert(key, (buffer, expected));
         gpu.check()
     }
 
     /// The buffer of a weight.
-    pub(crate) fn param(&self, name: &str) -> Option<&Buffer> {
-        self.params.get(name).map(|p| &p.0)
+    pub(crate) fn param(&self, name: &str, stored: Storage) -> Option<&Buffer> {
+        self.params.get(&(name.to_owned(), stored)).map(|p| &p.0)
     }
 
     /// Makes the table of a slot, if it is one.
@@ -133,15 +142,24 @@ fn table_of(gpu: &Gpu, label: &str, values: &[f32]) -> Buffer {
 }
 
 /// The weights that something reads.
-fn used(graph: &Graph) -> impl Iterator<Item = &Node> {
+fn used(graph: &Graph) -> impl Iterator<Item = (NodeId, &Node)> {
     let uses = graph.uses();
-    graph.iter().filter(move |(id, n)| n.op == Op::Param && uses[id.index()] > 0).map(|(_, n)| n)
+    graph.iter().filter(move |(id, n)| n.op == Op::Param && uses[id.index()] > 0)
 }
 
-/// Bytes of the weights of a graph.
-pub(crate) fn bytes(graph: &Graph) -> u64 {
+/// Bytes of the weights of a graph, products' weights stored as `wanted`.
+pub(crate) fn bytes(graph: &Graph, wanted: Storage) -> u64 {
     let len = |n: &Node| n.ty.shape.iter().filter_map(|d| d.fixed()).product::<usize>();
-    used(graph).map(|n| padded(len(n) as u64 * 4)).sum()
+    let bytes = |(id, n)| stored_bytes(len(n), storage(graph, id, wanted));
+    used(graph).map(bytes).map(padded).sum()
+}
+
+/// Bytes of so many elements.
+pub(crate) fn stored_bytes(elements: usize, stored: Storage) -> u64 {
+    match stored {
+        Storage::F32 => elements as u64 * 4,
+        Storage::F16 => elements.div_ceil(2) as u64 * 4,
+    }
 }
 
 /// Bytes of the tables that dispatches read.
@@ -157,4 +175,51 @@ pub(crate) fn table_bytes<'a>(launches: impl Iterator<Item = &'a Launch>) -> u64
     };
     let tables: HashSet<Slot> = slots.collect();
     tables.iter().filter_map(bytes).map(padded).sum()
+}
+
+/// How a weight is stored where `wanted` is asked for: in half precision only what nothing but
+/// products' kernels reads as weights.
+pub(crate) fn storage(graph: &Graph, id: NodeId, wanted: Storage) -> Storage {
+    let is_weight = |node: &Node, operand: usize| match &node.op {
+        Op::MatMul(o) => {
+            let columns = graph.node(node.inputs[0]).ty.shape.first();
+            let by_column = columns.is_some_and(|d| d.fixed().is_none());
+            operand == 1 && o.orientation != Orientation::Tn && by_column
+        }
+        Op::BlockDiagMatMul(o) => {
+            let blocks = graph.node(node.inputs[1]).ty.shape[0].fixed().unwrap_or(1);
+            operand == 1 && (!o.epilogue.glu || blocks == 1 || blocks.is_multiple_of(2))
+        }
+        Op::Monarch(_) => operand > 0,
+        _ => false,
+    };
+    let reads = |n: &&Node| n.inputs.contains(&id);
+    let only_weight = |n: &Node| {
+        n.inputs.iter().enumerate().all(|(operand, i)| *i != id || is_weight(n, operand))
+    };
+    let wanted_as_is = graph.outputs().iter().any(|(_, o)| *o == id);
+    if graph.node(id).op == Op::Param
+        && !wanted_as_is
+        && graph.nodes().iter().filter(reads).all(only_weight)
+    {
+        return wanted;
+    }
+    Storage::F32
+}
+
+/// Pairs of halves, the first in the lower bits, clamped to what a half can hold.
+fn half_pairs(values: &[f32]) -> Vec<u32> {
+    let half = |v: f32| u32::from(f32_to_f16(v.clamp(-65504.0, 65504.0)));
+    values.chunks(2).map(|pair| half(pair[0]) | pair.get(1).map_or(0, |&v| half(v) << 16)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_packed_and_clamped() {
+        assert_eq!(half_pairs(&[1.0, -2.0, 0.5]), [0xc000_3c00, 0x3800]);
+        assert_eq!(half_pairs(&[1e30, f32::NEG_INFINITY]), [0xfbff_7bff]);
+    }
 }

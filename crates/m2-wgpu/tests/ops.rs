@@ -1,18 +1,13 @@
 //! Every op on the GPU against the plain f64 executor: odd shapes, ragged rows, poisoned buffers.
 
 mod common;
+#[path = "ops/products.rs"]
+mod products;
 
-use common::Case;
-use m2_ir::{
-    Binary, Builder, DType, Dim, Expr, NodeId, RowTable, Unary,
-    ops::{self, Epilogue},
-};
+use common::{Case, epilogues, tokens, with_epilogue};
+use m2_ir::{Binary, Builder, DType, Dim, Expr, NodeId, RowTable, Unary, ops};
 
 const T: Dim = Dim::Tokens;
-
-fn tokens(g: &mut Builder, name: &str, h: usize) -> NodeId {
-    g.input(name, [T, Dim::Fixed(h)], DType::F32)
-}
 
 fn binary(f: Binary) -> ops::Elementwise {
     ops::Elementwise::new(Expr::input(0).binary(f, &Expr::input(1)))
@@ -64,38 +59,6 @@ fn functions_are_exact_far_out() {
         let e = Expr::input(0).binary(Binary::Mul, &Expr::constant(100.0)).unary(Unary::Exp);
         g.add(ops::Elementwise::new(e), &[x]).unwrap()
     });
-}
-
-/// Adds what follows a product as separate ops; the fused plan takes it into the epilogue.
-fn with_epilogue(
-    g: &mut Builder,
-    op: m2_ir::Op,
-    x: NodeId,
-    w: NodeId,
-    n: usize,
-    e: Epilogue,
-) -> NodeId {
-    let out = if e.glu { n / 2 } else { n };
-    let mut operands = vec![x, w];
-    if e.bias {
-        operands.push(g.param("bias", &[n]));
-    }
-    if e.residual {
-        operands.push(tokens(g, "residual", out));
-    }
-    g.add(op, &operands).unwrap()
-}
-
-fn epilogues() -> Vec<Epilogue> {
-    use ops::Activation::{Gelu, None, Tanh};
-    let e = |bias, activation, glu, residual| Epilogue { bias, activation, glu, residual };
-    vec![
-        Epilogue::default(),
-        e(true, Gelu, false, true),
-        e(true, Tanh, false, false),
-        e(true, Gelu, true, true),
-        e(false, None, true, false),
-    ]
 }
 
 #[test]

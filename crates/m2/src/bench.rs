@@ -1,7 +1,11 @@
 //! Timing a model's forward pass, in the way it is compared with other engines: ids in, hidden
 //! states or vectors out, weights and spectra ready.
 
+mod case;
+mod op;
 mod start;
+#[cfg(feature = "gpu")]
+mod suite;
 
 use std::{
     collections::BTreeMap,
@@ -26,7 +30,11 @@ use crate::{
     fresh, read_config,
 };
 
+pub use case::{OPS, OpCase, OpInfo, case};
+pub use op::{Ceilings, OpRun, ceilings, interleave, median, shortened};
 pub use start::{Start, start};
+#[cfg(feature = "gpu")]
+pub use suite::{SuiteRow, suite};
 
 /// The fewest and the most rounds where none are asked for, and the time that they should take.
 const ROUNDS: (usize, usize) = (5, 51);

@@ -27,6 +27,7 @@ pub fn run(args: &Args, a: &Bench) -> anyhow::Result<Outcome> {
     match &a.what {
         BenchWhat::Forward(a) => forward(args, a),
         BenchWhat::Start(a) => start(args, a),
+        BenchWhat::Op(a) => super::bench_op::run(args, a),
     }
 }
 

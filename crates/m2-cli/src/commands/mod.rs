@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod bench;
+mod bench_op;
 mod cache;
 mod classify;
 mod convert;
@@ -69,17 +70,27 @@ fn gpu(args: &Args, name: &str) -> anyhow::Result<Device> {
     if name == "auto" && pollster::block_on(m2_wgpu::adapters()).iter().all(is_software) {
         return Ok(cpu(args));
     }
-    let Ok(adapter) = if name == "auto" { "gpu" } else { name }.parse();
+    gpu_with(args, if name == "auto" { "gpu" } else { name }, m2_wgpu::Options::default())
+}
+
+/// How to open the GPU of this name.
+#[cfg(feature = "gpu")]
+fn gpu_options(args: &Args, name: &str, other: m2_wgpu::Options) -> m2::GpuOptions {
+    let Ok(adapter) = name.parse();
     let limits = match args.limits {
         LimitsArg::All => m2_wgpu::Limits::Adapter,
         LimitsArg::Webgpu => m2_wgpu::Limits::WebGpu,
     };
-    let max_memory = args.max_memory;
-    let device = m2_wgpu::Options { adapter, limits, max_memory, ..Default::default() };
-    let kernels = Some(Locations::from_env().cache.join("kernels"));
-    let mut device = pollster::block_on(Device::gpu(m2::GpuOptions { device, kernels }))?;
+    let device = m2_wgpu::Options { adapter, limits, max_memory: args.max_memory, ..other };
+    m2::GpuOptions { device, kernels: Some(Locations::from_env().cache.join("kernels")) }
+}
+
+/// A GPU by its name.
+#[cfg(feature = "gpu")]
+fn gpu_with(args: &Args, name: &str, other: m2_wgpu::Options) -> anyhow::Result<Device> {
+    let mut device = pollster::block_on(Device::gpu(gpu_options(args, name, other)))?;
     if let Device::Gpu(gpu) = &mut device {
-        if is_software(gpu.backend().adapter()) {
+        if gpu.backend().adapter().class == m2_wgpu::Class::Software {
             eprintln!(
                 "m2: {} is a program on the CPU; --device cpu is faster",
                 gpu.backend().adapter().name

@@ -1,12 +1,15 @@
-//! Dense products: register tiles for activations, the strided kernel for everything else.
+//! Dense products: tiles for activations, the strided kernel for everything else.
 
 use m2_ir::{
     Dim,
     ops::{MatMul, Orientation},
 };
 
-use super::product::{Product, Strided, Strides};
-use crate::{Error, lowering::Lowering};
+use super::{
+    product::{Inputs, Product, WeightMap},
+    strided::{Strided, Strides},
+};
+use crate::{Error, launch::Slot, lowering::Lowering};
 
 pub(super) fn lower(cx: &mut Lowering<'_>, op: &MatMul) -> Result<(), Error> {
     let (x, w, out) = (cx.input(0), cx.input(1), cx.out());
@@ -21,7 +24,9 @@ pub(super) fn lower(cx: &mut Lowering<'_>, op: &MatMul) -> Result<(), Error> {
     if cx.layout(x).lead.is_some() {
         let (lead, _) = cx.columns(x)?;
         let mut product = Product::dense(x, out, lead, w, rows, inputs);
-        product.transposed = op.orientation == Orientation::Nn;
+        if op.orientation == Orientation::Nn {
+            product.w_map = WeightMap::Transposed;
+        }
         product.epilogue = op.epilogue;
         product.extra = cx.inputs()[2..].to_vec();
         return product.lower(cx);
@@ -36,6 +41,7 @@ pub(super) fn lower(cx: &mut Lowering<'_>, op: &MatMul) -> Result<(), Error> {
     Strided {
         m: Dim::Fixed(m),
         n: rows,
+        block: rows,
         k: Dim::Fixed(inputs),
         x: Strides { outer: inputs, summed: 1 },
         w,
@@ -48,27 +54,31 @@ pub(super) fn lower(cx: &mut Lowering<'_>, op: &MatMul) -> Result<(), Error> {
 
 /// x (K, M)ᵀ · w (K, N), where K may be the tokens.
 fn summed_over_tokens(cx: &mut Lowering<'_>, op: &MatMul) -> Result<(), Error> {
-    let (x, w) = (cx.layout(cx.input(0)), cx.layout(cx.input(1)));
-    let (m, n) = (x.width() / x.rest().len().max(1), w.width());
-    let [k, _] = cx.ty(cx.input(0)).shape[..] else {
-        return Err(cx.unsupported(format!("of an operand {}", cx.ty(cx.input(0)))));
+    let inputs = cx.inputs();
+    let [x, w] = [inputs[0], inputs[1]].map(|id| cx.layout(id));
+    let [k, _] = cx.ty(inputs[0]).shape[..] else {
+        return Err(cx.unsupported(format!("of an operand {}", cx.ty(inputs[0]))));
     };
-    let m = if x.lead.is_some() { m } else { x.shape[1] };
-    let n = if w.lead.is_some() { n } else { w.shape[1] };
-    let strides = |l: &crate::layout::Layout| {
+    let (m, n) = (x.shape[1], w.shape[1]);
+    if x.lead.is_some() && n.is_multiple_of(4) && !op.epilogue.bias && !op.epilogue.glu {
+        // Rows of the result are channels of x; columns are those of w.
+        return Product {
+            x: Slot::Value(inputs[1]),
+            inputs: k,
+            x_map: Inputs::Across(w.ld),
+            w_map: WeightMap::Rows(x.ld),
+            epilogue: op.epilogue,
+            extra: inputs[2..].to_vec(),
+            ..Product::dense(inputs[1], cx.out(), Dim::Fixed(n), inputs[0], m, 0)
+        }
+        .lower(cx);
+    }
+    let [x, w] = [x, w].map(|l| {
         let s = l.strides();
         Strides { outer: s[1], summed: s[0] }
-    };
+    });
     let width = if op.epilogue.glu { n / 2 } else { n };
-    Strided {
-        m: Dim::Fixed(m),
-        n,
-        k,
-        x: strides(&x),
-        w: strides(&w),
-        y: (width, 1),
-        epilogue: op.epilogue,
-    }
-    .lower(cx);
+    let (m, epilogue) = (Dim::Fixed(m), op.epilogue);
+    Strided { m, n, block: n, k, x, w, y: (width, 1), epilogue }.lower(cx);
     Ok(())
 }

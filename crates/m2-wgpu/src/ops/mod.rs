@@ -28,6 +28,7 @@ mod sequence_mixer;
 mod short_conv;
 mod slice;
 mod softmax;
+mod strided;
 mod transform;
 
 use m2_ir::Op;

@@ -2,7 +2,7 @@
 
 use m2_ir::ops::Monarch;
 
-use super::product::Product;
+use super::product::{Inputs, Product};
 use crate::{Error, launch::Slot, layout::leading, lowering::Lowering};
 
 pub(super) fn lower(cx: &mut Lowering<'_>, op: &Monarch) -> Result<(), Error> {
@@ -16,7 +16,7 @@ pub(super) fn lower(cx: &mut Lowering<'_>, op: &Monarch) -> Result<(), Error> {
         y: middle,
         blocks: k,
         // With the leading permutation x'[κp + π] = x[πk + κ].
-        x_map: if op.permute_input { (1, k) } else { (p, 1) },
+        x_map: if op.permute_input { Inputs::Channels(1, k) } else { Inputs::Channels(p, 1) },
         ..Product::dense(x, out, lead, w1, q, p)
     }
     .lower(cx)?;
@@ -24,7 +24,7 @@ pub(super) fn lower(cx: &mut Lowering<'_>, op: &Monarch) -> Result<(), Error> {
         x: middle,
         blocks: l,
         // The middle is read as (r, l) and transposed, the result is written σ·l + λ.
-        x_map: (1, l),
+        x_map: Inputs::Channels(1, l),
         y_map: (1, l),
         ..Product::dense(x, out, lead, w2, s, r)
     }

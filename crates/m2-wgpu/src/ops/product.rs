@@ -4,39 +4,70 @@ use m2_ir::{
     Dim, NodeId,
     ops::{Activation, Epilogue},
 };
+use shaders::Kernel;
 
+use super::strided::Strided;
 use crate::{
-    Error,
+    Error, ProductVariant, Storage,
     launch::{Bind, Grid, Slot},
-    lowering::{Lowering, axis, flag, read, size, write},
+    lowering::{Lowering, axis, flag, read, size},
 };
 
-/// `y = epilogue(blockdiag(w) · x)` along the channels of every token.
+/// Columns of a tile.
+const COLUMNS: usize = 64;
+/// Inputs that the tiled kernel stages at once; slices of sums are multiples of it.
+const STAGED: usize = 16;
+/// Inputs that a slice has at least where the shape decides.
+const SLICE: usize = 256;
+/// Workgroups of 64 × 64 results that fill a large GPU twice.
+const FILLED: usize = 256;
+/// Scratch for slices; factors of a Monarch product have number 0.
+const SLICES: usize = 1;
+
+/// `y = epilogue(blockdiag(w) · x)` along the channels of every column (token).
 pub(super) struct Product {
-    /// Input with a symbolic leading axis.
+    /// Input, columns contiguous.
     pub x: Slot,
     /// Weights (blocks, rows, inputs).
     pub w: NodeId,
-    /// Result.
+    /// Result, columns contiguous.
     pub y: Slot,
-    /// The symbolic axis of x and y.
+    /// The axis of columns of x and y.
     pub lead: Dim,
     /// Number of blocks.
     pub blocks: usize,
     /// Results of a block.
     pub rows: usize,
     /// Inputs of a block.
-    pub inputs: usize,
-    /// Channel of x that input i of block b is: `x_map.0·b + x_map.1·i`.
-    pub x_map: (usize, usize),
-    /// Channel of y that row r of block b is.
+    pub inputs: Dim,
+    /// How the inputs lie.
+    pub x_map: Inputs,
+    /// Channel of y that row r of block b is: `y_map.0·b + y_map.1·r`.
     pub y_map: (usize, usize),
-    /// Whether the weights lie (inputs, rows) instead of (rows, inputs).
-    pub transposed: bool,
+    /// How the weights lie.
+    pub w_map: WeightMap,
     /// What happens to the result.
     pub epilogue: Epilogue,
     /// Operands of the epilogue.
     pub extra: Vec<NodeId>,
+}
+
+/// How the inputs of a product lie.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Inputs {
+    /// Columns contiguous: input i of block b is channel `.0·b + .1·i`.
+    Channels(usize, usize),
+    /// The summed axis contiguous: columns this far apart.
+    Across(usize),
+}
+
+/// How the weights of a product lie.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum WeightMap {
+    /// (blocks, rows, inputs), inputs contiguous and rows this far apart.
+    Rows(usize),
+    /// (inputs, rows), rows contiguous.
+    Transposed,
 }
 
 /// The number by which kernels know an activation.
@@ -55,8 +86,42 @@ pub(super) fn extras(epilogue: &Epilogue, extra: &[NodeId], w: NodeId) -> (Bind,
     (read(bias), read(residual))
 }
 
+/// Blocks and rows of the results, and where the partners of a gate's rows are.
+#[derive(Clone, Copy)]
+struct Halves {
+    blocks: usize,
+    rows: usize,
+    block_shift: usize,
+    row_shift: usize,
+}
+
+/// The kernels of one way to multiply.
+struct Family {
+    /// By storage of the weights.
+    rows: [Kernel; 2],
+    transposed: [Kernel; 2],
+    any: [Kernel; 2],
+    across: Kernel,
+}
+
+const DIRECT: Family = Family {
+    rows: [shaders::MATMUL_DIRECT_ROWS, shaders::MATMUL_DIRECT_ROWS_F16],
+    transposed: [shaders::MATMUL_DIRECT_TRANSPOSED, shaders::MATMUL_DIRECT_TRANSPOSED_F16],
+    any: [shaders::MATMUL_DIRECT_ANY, shaders::MATMUL_DIRECT_ANY_F16],
+    across: shaders::MATMUL_DIRECT_ACROSS,
+};
+
+const TILED: Family = Family {
+    rows: [shaders::MATMUL_TILED_ROWS, shaders::MATMUL_TILED_ROWS_F16],
+    transposed: [shaders::MATMUL_TILED_TRANSPOSED, shaders::MATMUL_TILED_TRANSPOSED_F16],
+    any: [shaders::MATMUL_TILED_ANY, shaders::MATMUL_TILED_ANY_F16],
+    across: shaders::MATMUL_TILED_ACROSS,
+};
+
+type Constants = Vec<(&'static str, f64)>;
+
 impl Product {
-    /// A dense product of (S, K) by (N, K) or, transposed, (K, N).
+    /// A dense product of (S, K) by (N, K).
     pub fn dense(x: NodeId, y: NodeId, lead: Dim, w: NodeId, rows: usize, inputs: usize) -> Self {
         Product {
             x: Slot::Value(x),
@@ -65,179 +130,237 @@ impl Product {
             lead,
             blocks: 1,
             rows,
-            inputs,
-            x_map: (inputs, 1),
+            inputs: Dim::Fixed(inputs),
+            x_map: Inputs::Channels(inputs, 1),
             y_map: (rows, 1),
-            transposed: false,
+            w_map: WeightMap::Rows(inputs),
             epilogue: Epilogue::default(),
             extra: Vec::new(),
         }
     }
 
-    /// Adds the dispatch.
+    /// Adds the dispatches.
     ///
     /// # Errors
     /// Never for products that the graph's rules accept; kept for ops that share the signature.
     pub fn lower(self, cx: &mut Lowering<'_>) -> Result<(), Error> {
-        if self.epilogue.glu {
-            return self.gated(cx);
+        let Some(halves) = self.halves() else {
+            // Half the width falls inside a block: the two products have no common inputs.
+            Strided::gate(cx, &self);
+            return Ok(());
+        };
+        if let Some(kernel) = self.baseline(cx) {
+            self.measured(cx, kernel);
+            return Ok(());
         }
-        let ld = crate::layout::leading(self.lead, &cx.class);
-        let mut constants = vec![
-            size("NB", self.blocks),
-            size("Q", self.rows),
-            size("P", self.inputs),
-            size("XB", self.x_map.0),
-            size("XI", self.x_map.1),
-            size("YB", self.y_map.0),
-            size("YI", self.y_map.1),
-        ];
-        let kernel =
-            self.weights(&mut constants, ld, (shaders::MATMUL_TILE, shaders::MATMUL_TILE_ANY));
-        let tiles = self.blocks * self.rows.div_ceil(8);
-        let grid = Grid::new(self.lead, 32, tiles.div_ceil(8));
-        cx.launch(kernel, constants, self.bindings(), grid);
+        let slices = self.slices(cx);
+        if slices > 1 {
+            self.sliced(cx, slices, halves);
+            return Ok(());
+        }
+        let constants = self.shape(cx, &self.epilogue, halves, self.y_map);
+        self.dispatch(cx, constants, halves, (1, 0), self.y);
         Ok(())
     }
 
     /// The gate pairs row j with the row half the width further.
-    fn gated(self, cx: &mut Lowering<'_>) -> Result<(), Error> {
-        let (blocks, rows, block_shift, row_shift) = match self.blocks {
-            1 => (1, self.rows / 2, 0, self.rows / 2),
-            n if n % 2 == 0 => (n / 2, self.rows, n / 2, 0),
-            // Half the width falls inside a block: the two products have no common inputs.
-            _ => return self.strided(cx),
-        };
-        let ld = crate::layout::leading(self.lead, &cx.class);
-        let mut constants = vec![
-            size("NB", self.blocks),
-            size("Q", self.rows),
-            size("P", self.inputs),
-            size("BLOCKS", blocks),
-            size("ROWS", rows),
-            size("GB", block_shift),
-            size("GR", row_shift),
-        ];
-        let kernel =
-            self.weights(&mut constants, ld, (shaders::MATMUL_GLU, shaders::MATMUL_GLU_ANY));
-        let tiles = blocks * rows.div_ceil(4);
-        let grid = Grid::new(self.lead, 32, tiles.div_ceil(8));
-        cx.launch(kernel, constants, self.bindings(), grid);
-        Ok(())
-    }
-
-    /// The kernel that fits the weights, and the constants that all tiled kernels share.
-    fn weights<K>(
-        &self,
-        constants: &mut Vec<(&'static str, f64)>,
-        ld: usize,
-        (vec4, any): (K, K),
-    ) -> K {
-        constants.extend(self.shared(ld));
-        if self.inputs.is_multiple_of(4) && !self.transposed {
-            return vec4;
+    fn halves(&self) -> Option<Halves> {
+        let plain = Halves { blocks: self.blocks, rows: self.rows, block_shift: 0, row_shift: 0 };
+        match self.blocks {
+            _ if !self.epilogue.glu => Some(plain),
+            1 => Some(Halves { rows: self.rows / 2, row_shift: self.rows / 2, ..plain }),
+            n if n % 2 == 0 => Some(Halves { blocks: n / 2, block_shift: n / 2, ..plain }),
+            _ => None,
         }
-        let (row, k) = if self.transposed { (1, self.rows) } else { (self.inputs, 1) };
-        constants.extend([size("WN", row), size("WK", k)]);
-        any
     }
 
-    fn shared(&self, ld: usize) -> Vec<(&'static str, f64)> {
-        let e = &self.epilogue;
+    /// Elements between two channels of the columns.
+    pub fn leading(&self, cx: &Lowering<'_>) -> usize {
+        match self.lead {
+            Dim::Fixed(n) => n,
+            lead => crate::layout::leading(lead, &cx.class),
+        }
+    }
+
+    /// Inputs at the class.
+    fn depth(&self, cx: &Lowering<'_>) -> usize {
+        self.inputs.of(&cx.class)
+    }
+
+    /// How many slices the sum is cut into; the plan's class decides, so that equal plans give
+    /// equal bits.
+    fn slices(&self, cx: &Lowering<'_>) -> usize {
+        let depth = self.depth(cx);
+        let most = |of: usize| depth.div_ceil(of).max(1);
+        match (cx.products.slices, cx.products.variant) {
+            (Some(n), _) => n.clamp(1, most(STAGED)),
+            (None, ProductVariant::Tiled) => {
+                let tiles = self.blocks * self.rows.div_ceil(64) * self.leading(cx).div_ceil(64);
+                FILLED.div_ceil(tiles).min(depth / SLICE).max(1)
+            }
+            (None, _) => 1,
+        }
+    }
+
+    /// Slices to scratch, then their sum with the epilogue.
+    fn sliced(&self, cx: &mut Lowering<'_>, slices: usize, halves: Halves) {
+        let (ld, height) = (self.leading(cx), self.blocks * self.rows);
+        let parts = Slot::Scratch(SLICES, slices * height * ld);
+        let plain = Halves { blocks: self.blocks, rows: self.rows, block_shift: 0, row_shift: 0 };
+        let mut constants = self.shape(cx, &Epilogue::default(), plain, (self.rows, 1));
+        let depth = self.depth(cx).div_ceil(slices).next_multiple_of(STAGED);
+        constants.push(size("SLICE", height * ld));
+        self.dispatch(cx, constants, plain, (slices, depth), parts);
+        let mut constants = self.shape(cx, &self.epilogue, halves, self.y_map);
+        constants.extend([size("PARTS", slices), size("HEIGHT", height)]);
+        let mut bindings = self.bindings(self.y);
+        bindings[0] = Bind::Read(parts);
+        let grid = Grid::new(self.lead, 32, (halves.blocks * halves.rows).div_ceil(8));
+        cx.launch(shaders::MATMUL_SLICES, constants, bindings, grid);
+    }
+
+    /// A dispatch of the product itself, its sum cut into slices of so many inputs.
+    fn dispatch(
+        &self,
+        cx: &mut Lowering<'_>,
+        mut constants: Constants,
+        halves: Halves,
+        (slices, depth): (usize, usize),
+        y: Slot,
+    ) {
+        let tiled = cx.products.variant == ProductVariant::Tiled;
+        let kernel = self.kernel(cx, if tiled { &TILED } else { &DIRECT }, &mut constants);
+        if slices > 1 {
+            constants.extend([size("SLICES", slices), size("DEPTH", depth)]);
+        } else {
+            constants.push(size("DEPTH", self.depth(cx)));
+        }
+        let tiles = |span: usize| slices * halves.blocks * halves.rows.div_ceil(span);
+        let span = |half: usize| if halves.is_gate() { half } else { 2 * half };
+        let grid = if tiled {
+            let few = tiles(span(32)) * self.leading(cx).div_ceil(64) < FILLED / 2;
+            let half = if few && halves.block_shift == 0 { 16 } else { 32 };
+            constants.push(size("HALF", half));
+            Grid::new(self.lead, COLUMNS, tiles(span(half)))
+        } else {
+            let half = if halves.rows < span(16) { 4 } else { 8 };
+            // Fewer columns for each invocation, not all of them in one: invocations that lie
+            // along rows read weights from lines that evict each other.
+            let (across, vecs) = match self.lead.of(&cx.class) {
+                0..=8 => (2, 1),
+                9..=16 => (4, 1),
+                17..=32 => (4, 2),
+                _ => (4, 4),
+            };
+            constants.extend([size("HALF", half), size("ACROSS", across), size("VECS", vecs)]);
+            Grid::new(self.lead, 4 * vecs * across, tiles(span(half)).div_ceil(32 / across))
+        };
+        cx.launch(kernel, constants, self.bindings(y), grid);
+    }
+
+    /// The kernel that fits the operands, and the constants of their maps.
+    fn kernel(&self, cx: &Lowering<'_>, of: &Family, constants: &mut Constants) -> Kernel {
+        let storage = match cx.storage(self.w) {
+            Storage::F32 => 0,
+            Storage::F16 => 1,
+        };
+        let by_four = |n: usize| n.is_multiple_of(4);
+        constants.push(size("BW", self.rows * self.depth(cx)));
+        if let Inputs::Channels(block, input) = self.x_map {
+            constants.extend([size("XB", block), size("XI", input)]);
+        }
+        match (self.x_map, self.w_map) {
+            (Inputs::Across(step), WeightMap::Rows(row)) => {
+                constants.extend([size("XI", step), size("WN", row)]);
+                of.across
+            }
+            (_, WeightMap::Rows(row)) if by_four(row) => {
+                constants.push(size("WN", row));
+                of.rows[storage]
+            }
+            (_, WeightMap::Transposed) if by_four(self.rows) => {
+                constants.push(size("WK", self.rows));
+                of.transposed[storage]
+            }
+            (_, WeightMap::Rows(row)) => {
+                constants.extend([size("WN", row), size("WK", 1)]);
+                of.any[storage]
+            }
+            (_, WeightMap::Transposed) => {
+                constants.extend([size("WN", 1), size("WK", self.rows)]);
+                of.any[storage]
+            }
+        }
+    }
+
+    /// The constants that all kernels of the family share.
+    fn shape(
+        &self,
+        cx: &Lowering<'_>,
+        e: &Epilogue,
+        halves: Halves,
+        y_map: (usize, usize),
+    ) -> Constants {
         vec![
-            size("LD", ld),
+            size("NB", halves.blocks),
+            size("ROWS", halves.rows),
+            size("Q", self.rows),
+            size("P", self.inputs.fixed().unwrap_or(0)),
+            size("KLEAD", axis(self.inputs)),
+            size("COLUMNS", self.lead.fixed().unwrap_or(0)),
             size("LEAD", axis(self.lead)),
+            size("LD", self.leading(cx)),
+            size("YB", y_map.0),
+            size("YI", y_map.1),
+            flag("GLU", e.glu),
+            size("GB", halves.block_shift),
+            size("GR", halves.row_shift),
             flag("BIAS", e.bias),
             size("ACTIVATION", activation(e.activation)),
             flag("RESIDUAL", e.residual),
         ]
     }
 
-    fn bindings(&self) -> Vec<Bind> {
+    pub fn bindings(&self, y: Slot) -> Vec<Bind> {
         let (bias, residual) = extras(&self.epilogue, &self.extra, self.w);
-        vec![Bind::Read(self.x), read(self.w), bias, residual, Bind::Write(self.y)]
+        vec![Bind::Read(self.x), read(self.w), bias, residual, Bind::Write(y)]
     }
 
-    /// A gate of an odd number of blocks.
-    fn strided(self, cx: &mut Lowering<'_>) -> Result<(), Error> {
-        let ld = crate::layout::leading(self.lead, &cx.class);
-        let n = self.blocks * self.rows / 2;
+    /// The kernel of a variant that is only measured, where it can serve the product.
+    fn baseline(&self, cx: &Lowering<'_>) -> Option<Kernel> {
+        let kernel = match cx.products.variant {
+            ProductVariant::Direct | ProductVariant::Tiled => return None,
+            ProductVariant::Rows8 => shaders::BENCH_ROWS8,
+            ProductVariant::Naive => shaders::BENCH_NAIVE,
+        };
+        let inputs = self.inputs.fixed()?;
+        let served = self.epilogue == Epilogue::default()
+            && self.x_map == Inputs::Channels(inputs, 1)
+            && self.y_map == (self.rows, 1)
+            && self.w_map == WeightMap::Rows(inputs)
+            && cx.storage(self.w) == Storage::F32
+            && self.rows.is_multiple_of(8)
+            && inputs.is_multiple_of(4);
+        served.then_some(kernel)
+    }
+
+    fn measured(&self, cx: &mut Lowering<'_>, kernel: Kernel) {
         let constants = [
-            size("LEAD", axis(self.lead)),
-            size("N", n),
+            size("NB", self.blocks),
             size("Q", self.rows),
-            size("P", self.inputs),
-            size("XM", 1),
-            size("XK", ld),
-            size("BW", self.rows * self.inputs),
-            size("WN", self.inputs),
-            size("WK", 1),
-            size("YM", 1),
-            size("YN", ld),
-            flag("BIAS", self.epilogue.bias),
-            size("ACTIVATION", activation(self.epilogue.activation)),
-            flag("GLU", true),
-            flag("RESIDUAL", self.epilogue.residual),
+            size("P", self.depth(cx)),
+            size("LD", self.leading(cx)),
+            size("LEAD", axis(self.lead)),
         ];
-        let grid = Grid::new(self.lead, 8, n.div_ceil(8));
-        cx.launch(shaders::MATMUL_STRIDED, constants, self.bindings(), grid);
-        Ok(())
+        let (columns, rows) = if kernel == shaders::BENCH_ROWS8 { (32, 64) } else { (16, 16) };
+        let grid = Grid::new(self.lead, columns, (self.blocks * self.rows).div_ceil(rows));
+        let bindings = vec![Bind::Read(self.x), read(self.w), Bind::Write(self.y)];
+        cx.launch(kernel, constants, bindings, grid);
     }
 }
 
-/// Strides of a two-dimensional operand of a [`strided`] product.
-#[derive(Clone, Copy)]
-pub(super) struct Strides {
-    /// Along the axis that stays.
-    pub outer: usize,
-    /// Along the axis that is summed over.
-    pub summed: usize,
-}
-
-/// A product of any two matrices: `y[m, n] = epilogue(Σ_k x[m, k] w[n, k])`.
-pub(super) struct Strided {
-    /// Rows of the result.
-    pub m: Dim,
-    /// Columns of the product.
-    pub n: usize,
-    /// What is summed over.
-    pub k: Dim,
-    /// Strides of x.
-    pub x: Strides,
-    /// Strides of w.
-    pub w: Strides,
-    /// Strides of the result along m and n.
-    pub y: (usize, usize),
-    /// What happens to the result.
-    pub epilogue: Epilogue,
-}
-
-impl Strided {
-    /// Adds the dispatch for the node's operands.
-    pub fn lower(self, cx: &mut Lowering<'_>) {
-        let inputs = cx.inputs();
-        let n = if self.epilogue.glu { self.n / 2 } else { self.n };
-        let constants = [
-            size("M", self.m.fixed().unwrap_or(0)),
-            size("LEAD", axis(self.m)),
-            size("N", n),
-            size("Q", self.n),
-            size("P", self.k.fixed().unwrap_or(0)),
-            size("KLEAD", axis(self.k)),
-            size("XM", self.x.outer),
-            size("XK", self.x.summed),
-            size("WN", self.w.outer),
-            size("WK", self.w.summed),
-            size("YM", self.y.0),
-            size("YN", self.y.1),
-            flag("BIAS", self.epilogue.bias),
-            size("ACTIVATION", activation(self.epilogue.activation)),
-            flag("GLU", self.epilogue.glu),
-            flag("RESIDUAL", self.epilogue.residual),
-        ];
-        let (bias, residual) = extras(&self.epilogue, &inputs[2..], inputs[1]);
-        let bindings = vec![read(inputs[0]), read(inputs[1]), bias, residual, write(cx.out())];
-        let grid = Grid::new(self.m, 8, n.div_ceil(8));
-        cx.launch(shaders::MATMUL_STRIDED, constants, bindings, grid);
+impl Halves {
+    fn is_gate(&self) -> bool {
+        self.block_shift + self.row_shift > 0
     }
 }

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, sync::OnceLock};
 use m2_cpu::reference;
 use m2_ir::{
     Backend, Batch, Builder, DType, Dim, Graph, HostTensor, NodeId, Op, RowTable, Sizes,
+    f16_to_f32, f32_to_f16,
+    ops::{self, Epilogue},
     plan::{Fusion, lower},
 };
 use m2_wgpu::{Choice, Limits, Options, WgpuBackend};
@@ -72,6 +74,44 @@ pub fn ragged() -> RowTable {
     RowTable::new([(1, 1), (5, 3), (32, 32), (37, 30), (4, 4), (2, 0)]).unwrap()
 }
 
+/// An input of the batch's tokens.
+pub fn tokens(g: &mut Builder, name: &str, h: usize) -> NodeId {
+    g.input(name, [Dim::Tokens, Dim::Fixed(h)], DType::F32)
+}
+
+/// Adds what follows a product as separate ops; the fused plan takes it into the epilogue.
+pub fn with_epilogue(
+    g: &mut Builder,
+    op: Op,
+    x: NodeId,
+    w: NodeId,
+    n: usize,
+    e: Epilogue,
+) -> NodeId {
+    let out = if e.glu { n / 2 } else { n };
+    let mut operands = vec![x, w];
+    if e.bias {
+        operands.push(g.param("bias", &[n]));
+    }
+    if e.residual {
+        operands.push(tokens(g, "residual", out));
+    }
+    g.add(op, &operands).unwrap()
+}
+
+/// Epilogues of every kind.
+pub fn epilogues() -> Vec<Epilogue> {
+    use ops::Activation::{Gelu, None, Tanh};
+    let e = |bias, activation, glu, residual| Epilogue { bias, activation, glu, residual };
+    vec![
+        Epilogue::default(),
+        e(true, Gelu, false, true),
+        e(true, Tanh, false, false),
+        e(true, Gelu, true, true),
+        e(false, None, true, false),
+    ]
+}
+
 /// A graph under test with the scale of its data.
 pub struct Case {
     pub rows: RowTable,
@@ -80,11 +120,15 @@ pub struct Case {
     pub tolerance: f64,
     /// Whether values that depend on weights alone are kept between runs.
     pub kept: bool,
+    /// Whether the device rounds weights (their names begin with w) to halves.
+    pub halves: bool,
 }
 
 impl Default for Case {
     fn default() -> Self {
-        Case { rows: ragged(), asked: Vec::new(), scale: 1.0, tolerance: 2e-6, kept: true }
+        let (scale, tolerance) = (1.0, 2e-6);
+        let (kept, halves) = (true, false);
+        Case { rows: ragged(), asked: Vec::new(), scale, tolerance, kept, halves }
     }
 }
 
@@ -130,7 +174,7 @@ impl Case {
         let base = Batch::from_rows(self.rows.clone()).with_asked(self.asked.clone()).unwrap();
         let class = base.sizes().class();
         let (ours, theirs) = self.inputs(graph, &base, &class, random);
-        let expected = reference::run::<f64>(graph, params, &theirs).unwrap();
+        let expected = reference::run::<f64>(graph, &self.stored(params), &theirs).unwrap();
         let mut target = gpu.target();
         target.frozen_budget *= u64::from(self.kept);
         for fusion in [Fusion::Full, Fusion::None] {
@@ -148,6 +192,18 @@ impl Case {
                 }
             }
         }
+    }
+
+    /// Weights as the device keeps them.
+    fn stored(&self, params: &BTreeMap<String, HostTensor>) -> BTreeMap<String, HostTensor> {
+        let rounded = |t: &HostTensor| {
+            let round = |v: &f32| f16_to_f32(f32_to_f16(*v));
+            HostTensor::from_f32(t.shape(), &t.to_f32().iter().map(round).collect::<Vec<_>>())
+        };
+        let stored = |name: &str, t| {
+            if self.halves && name.starts_with('w') { rounded(t) } else { t.clone() }
+        };
+        params.iter().map(|(name, t)| (name.clone(), stored(name, t))).collect()
     }
 
     /// The same data for the device (spans at their class) and for the reference (at true size).

@@ -1,0 +1,129 @@
+// Which rows and tokens of a product a tile is, and what happens to a result before it is stored:
+// the part that every kernel of the family shares.
+//
+// A tile has two halves of rows. In a plain product they are neighbours; in a gated one (GLU) the
+// second half holds the partners of the first, GB blocks and GR rows away, and
+// y = activation(first) second + residual, so that the wide result never reaches memory.
+//
+// bias (Q a block), residual and y (rows, LD) row YB block + YI row. A sum that is cut into slices
+// stores slice s at s SLICE, without an epilogue.
+
+override HALF: u32 = 8u;        // rows of half a tile
+override NB: u32 = 1u;          // blocks of results
+override ROWS: u32 = 64u;       // results of a block
+override Q: u32 = 64u;          // rows of a block of the weights; twice ROWS in a dense gate
+override P: u32 = 64u;          // inputs of a block, if KLEAD > 3
+override KLEAD: u32 = 4u;       // the axis that is summed over
+override COLUMNS: u32 = 64u;    // columns of the result, if LEAD > 3
+override LEAD: u32 = 0u;        // the axis of columns, tokens for example
+override LD: u32 = 64u;
+override YB: u32 = 64u;
+override YI: u32 = 1u;
+override GLU: bool = false;
+override GB: u32 = 0u;
+override GR: u32 = 0u;
+override BIAS: bool = false;
+override ACTIVATION: u32 = 0u;
+override RESIDUAL: bool = false;
+override SLICES: u32 = 1u;
+override DEPTH: u32 = 64u;      // inputs of a slice
+override SLICE: u32 = 0u;       // elements of y of a slice
+
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+
+struct Tile {
+    block: u32,     // of the first half
+    row: u32,       // its first row in the block
+    other: u32,     // block of the second half
+    partner: u32,   // its first row there
+    slice: u32,
+    begin: u32,     // first input
+    end: u32,       // past the last input
+}
+
+fn columns() -> u32 {
+    if LEAD > 3u {
+        return COLUMNS;
+    }
+    return lead(LEAD);
+}
+
+fn depth() -> u32 {
+    if KLEAD > 3u {
+        return P;
+    }
+    return lead(KLEAD);
+}
+
+// Whether both halves read the same inputs.
+fn shared_inputs() -> bool {
+    return !GLU || GB == 0u;
+}
+
+// The n-th tile; past the last one, its slice is none.
+fn place(n: u32) -> Tile {
+    let span = select(2u * HALF, HALF, GLU);
+    let tiles = (ROWS + span - 1u) / span;
+    let slice = n / (NB * tiles);
+    let block = n / tiles % NB;
+    let row = n % tiles * span;
+    let begin = slice * DEPTH;
+    let end = min(begin + DEPTH, depth());
+    if GLU {
+        return Tile(block, row, block + GB, row + GR, slice, begin, end);
+    }
+    return Tile(block, row, block, row + HALF, slice, begin, end);
+}
+
+fn finish(at: u32, v: vec4<f32>) {
+    if RESIDUAL {
+        y[at] = v + residual[at];
+    } else {
+        y[at] = v;
+    }
+}
+
+fn biased(block: u32, row: u32, v: vec4<f32>) -> vec4<f32> {
+    if BIAS {
+        return v + bias[block * Q + row];
+    }
+    return v;
+}
+
+fn place_of(tile: Tile, row: u32, t: u32) -> u32 {
+    return (tile.slice * SLICE + (tile.block * YB + row * YI) * LD) / 4u + t;
+}
+
+// Whether a row or column lies past the result's. Even tiles need no check of rows, and columns
+// that are an axis of the batch are as many as LD, a multiple of every tile: the checks that no
+// tile needs are no code, since branches around stores take drivers seconds to compile.
+fn missing(row: u32, t: u32) -> bool {
+    var gone = false;
+    if ROWS % (2u * HALF) != 0u {
+        gone = row >= ROWS;
+    }
+    if LEAD > 3u {
+        gone = gone || t * 4u >= COLUMNS;
+    }
+    return gone;
+}
+
+// Four columns from 4 t on of a row of each half: `i` counts rows within a half.
+fn store(tile: Tile, i: u32, t: u32, first: vec4<f32>, second: vec4<f32>) {
+    let row = tile.row + i;
+    let other = tile.partner + i;
+    if missing(row, t) {
+        return;
+    }
+    let v = activate(ACTIVATION, biased(tile.block, row, first));
+    if GLU {
+        finish(place_of(tile, row, t), v * biased(tile.other, other, second));
+        return;
+    }
+    finish(place_of(tile, row, t), v);
+    if !missing(other, t) {
+        finish(place_of(tile, other, t), activate(ACTIVATION, biased(tile.block, other, second)));
+    }
+}
