@@ -66,6 +66,7 @@ const ROW_SIGNAL: &str = include_str!("../transform/row_signal.wgsl");
 const PEAKS: &str = include_str!("../transform/peaks.wgsl");
 const COLUMNS: &str = include_str!("../transform/columns.wgsl");
 const ROW_PAIRS: &str = include_str!("../transform/row_pairs.wgsl");
+const ROWS: &str = include_str!("../transform/rows.wgsl");
 const FINISH: &str = include_str!("../transform/finish.wgsl");
 const KERNELS: &str = include_str!("../conv_spectrum/kernels.wgsl");
 const SPLIT: &str = include_str!("../conv_spectrum/split.wgsl");
@@ -130,10 +131,10 @@ kernels! {
         [FFT, PASSES, ONE_ROW, KERNELS, COLUMNS];
     /// Spectra of kernels in passes: transforms along rows.
     SPECTRUM_ROWS = "conv_spectrum/rows",
-        [FFT, PASSES, MIRROR, ROW_PAIRS, SPLIT, include_str!("../conv_spectrum/rows.wgsl")];
+        [FFT, PASSES, ONE_ROW, MIRROR, ROW_PAIRS, ROWS, SPLIT, include_str!("../conv_spectrum/rows.wgsl")];
     /// Long convolutions in passes: along rows, with the product.
     CONVOLVE_ROWS = "transform/rows",
-        [FFT, PASSES, WINDOW, MIRROR, PRODUCT, ROW_PAIRS, include_str!("../transform/rows.wgsl")];
+        [FFT, PASSES, WINDOW, MIRROR, ROW_PAIRS, ROWS, PRODUCT, include_str!("../transform/row_spectrum.wgsl")];
     /// The sequence mixer by transforms in workgroup memory.
     MIXER_TRANSFORM = "sequence_mixer/transform", [FFT, BALANCE, MIRROR, PRODUCT, CONVOLVE, MIXER], HELD = 8;
     /// The sequence mixer in passes: its signals' peaks.

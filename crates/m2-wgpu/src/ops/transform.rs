@@ -62,6 +62,7 @@ pub(super) fn threads(points: usize, held: usize) -> usize {
 pub(super) fn constants(cx: &Lowering<'_>) -> Vec<(&'static str, f64)> {
     let l = cx.class.span;
     vec![
+        size("L", l),
         size("SIZE", l),
         size("N", l),
         size("LOG", l.ilog2() as usize),
