@@ -2,8 +2,8 @@
 // convolution, P and M = (K1 +- K2) / 2 for a pair, all times 1 / (2 L). Where the product takes
 // real kernels, a pair of numbers holds those at frequencies 0 and L.
 
-// Stores what belongs to the coefficients z[at].
-fn keep(slot: u32, at: vec2<u32>, real: bool) {
+// Stores what the coefficients z[at] say.
+fn couple(slot: u32, at: vec2<u32>, real: bool) {
     let a = z[at.x];
     let b = z[at.y];
     var one = a;

@@ -32,7 +32,7 @@ fn main(
         forward(lane);
         for (var j = lane; j < L / 2u; j += THREADS) {
             let own = half == 0u;
-            keep(base + half * (L / 2u) + j, mirrored(j, own), own && j == 0u);
+            couple(base + half * (L / 2u) + j, mirrored(j, own), own && j == 0u);
         }
         workgroupBarrier();
     }

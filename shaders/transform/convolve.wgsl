@@ -7,9 +7,9 @@
 // The kernel that includes this has `signal(t, n, channel)`, which gives (a, u) of token t = row
 // offset + n, and `finish(t, n, channel, inside, y)`, which stores y = (conv1 a, conv2 u).
 //
-// rows (R), spectrum (CHANNELS, 1 or 2, L) pairs as conv_spectrum/transform.wgsl writes them.
-// Constant of the text: HELD, points of an invocation at most. Grid: rows by CHANNELS.
+// rows (R), spectrum by product.wgsl. Constant of the text: HELD, points of an invocation at most. Grid: rows by CHANNELS.
 
+override L: u32 = 32u;          // equals N
 override CHANNELS: u32 = 64u;   // from the dispatch's first channel on
 
 @group(0) @binding(2) var<storage, read> spectrum: array<vec2<f32>>;
@@ -59,12 +59,8 @@ fn main(
         workgroupBarrier();
         forward(lane);
         for (var j = lane; j < N / 2u; j += THREADS) {
-            let at = base + half * (N / 2u) + j;
-            var m = vec2<f32>(0.0);
-            if PAIR {
-                m = spectrum[at + N];
-            }
-            multiply(mirrored(j, half == 0u), half == 0u && j == 0u, spectrum[at], m);
+            let own = half == 0u;
+            couple(base + half * (N / 2u) + j, mirrored(j, own), own && j == 0u);
         }
         workgroupBarrier();
         inverse(lane);

@@ -1,8 +1,17 @@
-// The product with a spectrum, W(f) = Z(f) P(f) + conj Z(-f) M(f), of one pair of coefficients.
+// The product with a spectrum, W(f) = Z(f) P(f) + conj Z(-f) M(f); for one convolution P = K1 and
+// M = 0.
+//
+// spectrum (CHANNELS, 1 or 2, L) pairs as conv_spectrum/split.wgsl writes them.
 
-fn multiply(at: vec2<u32>, real: bool, p: vec2<f32>, m: vec2<f32>) {
+// Multiplies the coefficients z[at] by what the spectrum holds for them.
+fn couple(slot: u32, at: vec2<u32>, real: bool) {
     let a = z[at.x];
     let b = z[at.y];
+    let p = spectrum[slot];
+    var m = vec2<f32>(0.0);
+    if PAIR {
+        m = spectrum[slot + L];
+    }
     if real {
         // Frequencies 0 and L are their own mirrors, their kernels are real.
         z[at.x] = a * vec2<f32>(p.x + m.x, p.x - m.x);

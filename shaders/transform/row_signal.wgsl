@@ -1,8 +1,4 @@
 // The signals of a long transform: an op's (a, u), zero past a row's end.
-//
-// rows (R).
-
-@group(0) @binding(3) var<storage, read> rows: array<Row>;
 
 fn value(channel: u32, row: u32, half: u32, n: u32) -> vec2<f32> {
     let r = rows[sizes.first_row + row];

@@ -1,12 +1,7 @@
-// Second pass of a long transform: transforms along rows, the product with the spectrum, inverse
-// transforms, in place.
+// Second pass of a long transform: transforms along rows, what `couple(slot, at, real)` does with
+// mirrored coefficients, and if BACK inverse transforms, in place.
 //
-// spectrum (CHANNELS, 1 or 2, L) pairs as conv_spectrum/rows.wgsl writes them. Grid: L / SIZE by
-// halves by rows by CHANNELS.
-
-override PAIR: bool = true;
-
-@group(0) @binding(3) var<storage, read> spectrum: array<vec2<f32>>;
+// Grid: L / SIZE by halves by rows by CHANNELS.
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -29,19 +24,17 @@ fn main(
     }
     workgroupBarrier();
     forward(lane);
-    let kernel = channel * L * select(1u, 2u, PAIR) + half * (L / 2u) + part * (SIZE / 2u);
+    let first = channel * L * select(1u, 2u, PAIR) + half * (L / 2u) + part * (SIZE / 2u);
     for (var i = lane; i < SIZE / 2u; i += THREADS) {
         let own = half == 0u && part == 0u && i < BLOCK / 2u;
         let at = mirrored(i % (BLOCK / 2u), own) + i / (BLOCK / 2u) * BLOCK;
-        var m = vec2<f32>(0.0);
-        if PAIR {
-            m = spectrum[kernel + i + L];
-        }
-        multiply(at, own && i == 0u, spectrum[kernel + i], m);
+        couple(first + i, at, own && i == 0u);
     }
-    workgroupBarrier();
-    inverse(lane);
-    for (var i = lane; i < SIZE; i += THREADS) {
-        scratch[base + point(part, half, i)] = z[i];
+    if BACK {
+        workgroupBarrier();
+        inverse(lane);
+        for (var i = lane; i < SIZE; i += THREADS) {
+            scratch[base + point(part, half, i)] = z[i];
+        }
     }
 }

@@ -63,6 +63,8 @@ pub(crate) enum Slot {
     Value(NodeId),
     /// So many of a node's channels (rows of its first fixed axis), from the second number on.
     Channels(NodeId, usize, usize),
+    /// So many elements of a weight, from the second number on.
+    Elements(NodeId, usize, usize),
     /// The row table.
     Rows,
     /// First token of each row.

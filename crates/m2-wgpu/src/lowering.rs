@@ -93,6 +93,11 @@ impl Lowering<'_> {
         inside.then(|| &self.plan.graph.node(id).op)
     }
 
+    /// Whether a value lies in more than one piece.
+    pub fn in_pieces(&self, id: NodeId) -> bool {
+        self.pieces[id.index()] > 1
+    }
+
     /// Channels of each piece in which a value lies: all of them, mostly.
     pub fn piece(&self, id: NodeId) -> usize {
         self.layout(id).rest().first().copied().unwrap_or(1) / self.pieces[id.index()]

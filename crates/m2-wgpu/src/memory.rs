@@ -236,8 +236,12 @@ fn cuts(plan: &Plan, id: NodeId) -> Cuts {
                 cuts.units.push(plan.graph.node(id).ty.width().unwrap_or(1) / 3);
             }
             (Op::BlockDiagMatMul(op), true) if !op.epilogue.glu => {
-                let inputs = plan.graph.node(reader.inputs[1]).ty.shape[2];
+                let [_, rows, inputs] = plan.graph.node(reader.inputs[1]).ty.shape[..] else {
+                    cuts.never = true;
+                    continue;
+                };
                 cuts.units.push(inputs.fixed().unwrap_or(1));
+                cuts.never |= !rows.fixed().unwrap_or(1).is_multiple_of(CUT_ALIGN);
             }
             _ => cuts.never = true,
         }

@@ -16,6 +16,9 @@ use crate::{
     weights::{storage, stored_bytes},
 };
 
+/// Bindings begin at multiples of this, on every device.
+const BINDING_ALIGN: u64 = 256;
+
 /// First channel and first row of a dispatch.
 type Window = (usize, usize);
 
@@ -215,6 +218,20 @@ impl Parts {
         }
     }
 
+    /// A range of the elements of a weight.
+    fn elements(&self, id: NodeId, first: usize, count: usize) -> Result<Part, Error> {
+        let stored = storage(&self.plan.graph, id, self.weights);
+        let (offset, bytes) = (stored_bytes(first, stored), stored_bytes(count, stored));
+        match self.values.get(&id) {
+            Some(pieces) if offset.is_multiple_of(BINDING_ALIGN) => {
+                self.check_binding(&self.plan.graph.node(id).name, bytes)?;
+                let bytes = bytes.next_multiple_of(16).min(pieces[0].size() - offset);
+                Ok(Part { buffer: pieces[0].clone(), offset, bytes, activation: false })
+            }
+            _ => Err(self.hidden(id, format!("of elements {first} to {}", first + count))),
+        }
+    }
+
     fn hidden(&self, id: NodeId, what: String) -> Error {
         let node = self.plan.graph.node(id);
         Error::Unsupported { path: node.name.clone(), op: node.op.name(), what }
@@ -240,6 +257,7 @@ impl Parts {
         Ok(match slot {
             Slot::Value(id) => self.part(id)?,
             Slot::Channels(id, first, count) => self.channels(id, first, count)?,
+            Slot::Elements(id, first, count) => self.elements(id, first, count)?,
             Slot::Rows => Part::whole(&self.rows),
             Slot::First => Part::whole(&self.first),
             Slot::Asked => Part::whole(&self.asked),

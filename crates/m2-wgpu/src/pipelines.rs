@@ -162,11 +162,13 @@ impl Gpu {
         if let Some(error) = scope.pop().await {
             // A lost device refuses everything; that it is lost says more.
             self.check()?;
+            // Natively the error is the message and its line; browsers keep them apart.
             let mut message = error.to_string();
             for m in module.get_compilation_info().await.messages {
                 let line = m.location.map_or(0, |l| l.line_number);
                 let text = key.text.lines().nth((line as usize).saturating_sub(1)).unwrap_or("");
-                message.push_str(&format!("\nWGSL line {line}: {}\n  {text}", m.message));
+                let what = m.message.trim().lines().next().unwrap_or_default();
+                message.push_str(&format!("\nWGSL line {line}: {what}\n  {text}"));
             }
             let kernel = format!("{} {:?}", launch.label, launch.constants);
             return Err(Error::Shader { kernel, message });

@@ -119,8 +119,12 @@ fn bytes(plan: &Plan, class: &Sizes, launch: &Launch) -> u64 {
         Bind::Read(Slot::Scratch(_, n)) | Bind::Write(Slot::Scratch(_, n)) => *n as u64 * 4,
         _ => 0,
     });
+    let elements = launch.bindings.iter().map(|b| match b {
+        Bind::Read(Slot::Elements(_, _, n)) => *n as u64 * 4,
+        _ => 0,
+    });
     match node.op {
         Op::Gather(_) => 2 * Layout::of(&node.ty, class).len() as u64 * 4,
-        _ => given.chain(scratch).sum(),
+        _ => given.chain(scratch).chain(elements).sum(),
     }
 }

@@ -123,7 +123,7 @@ impl Spectrum {
         out: Slot,
     ) {
         let mut constants = transform::constants(cx);
-        constants.extend([size("L", cx.class.span), size("CHANNELS", channels.len())]);
+        constants.push(size("CHANNELS", channels.len()));
         constants.extend(self.own());
         let mut bindings = vec![Bind::Read(Slot::Roots(cx.class.span)), Bind::Write(out)];
         bindings.extend(kernels);

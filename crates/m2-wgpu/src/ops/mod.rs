@@ -8,6 +8,7 @@ mod concat;
 mod conv_pair;
 mod conv_spectrum;
 mod copy;
+mod cut;
 mod elementwise;
 mod gather;
 mod gather_rows;

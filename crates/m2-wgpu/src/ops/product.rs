@@ -6,7 +6,7 @@ use m2_ir::{
 };
 use shaders::Kernel;
 
-use super::strided::Strided;
+use super::{cut::Cut, strided::Strided};
 use crate::{
     Error, ProductVariant, Storage,
     launch::{Bind, Grid, Slot},
@@ -88,11 +88,11 @@ pub(super) fn extras(epilogue: &Epilogue, extra: &[NodeId], w: NodeId) -> (Bind,
 
 /// Blocks and rows of the results, and where the partners of a gate's rows are.
 #[derive(Clone, Copy)]
-struct Halves {
-    blocks: usize,
-    rows: usize,
-    block_shift: usize,
-    row_shift: usize,
+pub(super) struct Halves {
+    pub blocks: usize,
+    pub rows: usize,
+    pub block_shift: usize,
+    pub row_shift: usize,
 }
 
 /// The kernels of one way to multiply.
@@ -153,13 +153,23 @@ impl Product {
             self.measured(cx, kernel);
             return Ok(());
         }
+        let cuts = Cut::of(cx, &self, &halves);
+        for cut in &cuts {
+            let part = cut.halves(&halves);
+            let constants = self.shape(cx, &self.epilogue, part, (part.rows, 1));
+            let bindings = cut.bindings(cx, &self, &halves);
+            self.dispatch(cx, constants, part, (1, 0), bindings);
+        }
+        if !cuts.is_empty() {
+            return Ok(());
+        }
         let slices = self.slices(cx);
         if slices > 1 {
             self.sliced(cx, slices, halves);
             return Ok(());
         }
         let constants = self.shape(cx, &self.epilogue, halves, self.y_map);
-        self.dispatch(cx, constants, halves, (1, 0), self.y);
+        self.dispatch(cx, constants, halves, (1, 0), self.bindings(self.y));
         Ok(())
     }
 
@@ -210,7 +220,7 @@ impl Product {
         let mut constants = self.shape(cx, &Epilogue::default(), plain, (self.rows, 1));
         let depth = self.depth(cx).div_ceil(slices).next_multiple_of(STAGED);
         constants.push(size("SLICE", height * ld));
-        self.dispatch(cx, constants, plain, (slices, depth), parts);
+        self.dispatch(cx, constants, plain, (slices, depth), self.bindings(parts));
         let mut constants = self.shape(cx, &self.epilogue, halves, self.y_map);
         constants.extend([size("PARTS", slices), size("HEIGHT", height)]);
         let mut bindings = self.bindings(self.y);
@@ -226,7 +236,7 @@ impl Product {
         mut constants: Constants,
         halves: Halves,
         (slices, depth): (usize, usize),
-        y: Slot,
+        bindings: Vec<Bind>,
     ) {
         let tiled = cx.products.variant == ProductVariant::Tiled;
         let kernel = self.kernel(cx, if tiled { &TILED } else { &DIRECT }, &mut constants);
@@ -255,7 +265,7 @@ impl Product {
             constants.extend([size("HALF", half), size("ACROSS", across), size("VECS", vecs)]);
             Grid::new(self.lead, 4 * vecs * across, tiles(span(half)).div_ceil(32 / across))
         };
-        cx.launch(kernel, constants, self.bindings(y), grid);
+        cx.launch(kernel, constants, bindings, grid);
     }
 
     /// The kernel that fits the operands, and the constants of their maps.

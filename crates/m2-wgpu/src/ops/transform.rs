@@ -63,6 +63,7 @@ pub(super) fn threads(points: usize, held: usize) -> usize {
 pub(super) fn constants(cx: &Lowering<'_>) -> Vec<(&'static str, f64)> {
     let l = cx.class.span;
     vec![
+        size("L", l),
         size("SIZE", l),
         size("N", l),
         size("LOG", l.ilog2() as usize),
@@ -156,4 +157,110 @@ fn one_workgroup(cx: &mut Lowering<'_>, op: &Convolution, channels: &Range<usize
     let kernel = op.kernels[0];
     let source = Source::Kernel(kernel, vec![held(cx) as u32]);
     cx.launch_source(source, kernel.name, all, slots, Grid::rows(channels.len()));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use m2_ir::{
+        Builder, DType, Dim, Graph, Op, Sizes, Target,
+        ops::{ConvSpectrum, ImplicitFilter, ReverseLag, SequenceMixer},
+        plan::{Fusion, lower},
+    };
+
+    use super::*;
+    use crate::{layout::Layout, lowering, program::Settings};
+
+    const H: usize = 768;
+    const BINDING: u64 = 128 << 20;
+
+    /// The mixer of an 80M layer.
+    fn mixer(n: usize) -> Graph {
+        let mut g = Builder::new();
+        let o = 128;
+        let shapes: [&[usize]; 11] = [
+            &[1, n, 5],
+            &[1, n, 1],
+            &[1, 1, H],
+            &[1, o],
+            &[o, 5],
+            &[o],
+            &[o, o],
+            &[o],
+            &[o, o],
+            &[o],
+            &[H, o],
+        ];
+        let mut kernels = Vec::new();
+        for i in 0..4 {
+            let x: Vec<NodeId> = shapes.map(|s| g.param(format!("{i} {s:?}"), s)).to_vec();
+            kernels.push(g.add(ImplicitFilter { w_mod: 1.0 }, &x).unwrap());
+        }
+        let d = g.param("d", &[H]);
+        let op = ConvSpectrum { reverse: Some(ReverseLag::Next), pair: true };
+        let [k1, r1, k2, r2] = kernels[..] else { unreachable!() };
+        let s = g.add(op, &[k1, r1, d, k2, r2, d]).unwrap();
+        let p = g.input("p", [Dim::Tokens, Dim::Fixed(3 * H)], DType::F32);
+        let u = g.input("u", [Dim::Tokens, Dim::Fixed(H)], DType::F32);
+        let (w, b) = (g.param("w", &[3 * H, 1, 3]), g.param("b", &[3 * H]));
+        let y = g.add(SequenceMixer { taps: 3, residual: true }, &[p, w, b, s, u]).unwrap();
+        g.output("y", y);
+        g.finish()
+    }
+
+    /// Dispatches of a mixer over rows of n tokens; bytes of all scratch together.
+    fn lowered(n: usize, rows: usize, kept: bool) -> (usize, usize) {
+        let mut target = Target::webgpu();
+        (target.max_binding, target.max_buffer) = (u64::MAX, u64::MAX);
+        target.frozen_budget = if kept { 1 << 32 } else { 0 };
+        let class = Sizes { tokens: n * rows, rows, asked: 0, span: n };
+        let plan = lower(&mixer(n), &target, class, Fusion::Full).unwrap();
+        let settings = Settings { longest_transform: 2048, ..Settings::webgpu() };
+        let pieces = vec![1; plan.graph.nodes().len()];
+        let launches = lowering::lower(&plan, &plan.steps, &settings, &pieces).unwrap();
+        let mut buffers: BTreeMap<usize, usize> = BTreeMap::new();
+        for bind in launches.iter().flat_map(|l| &l.bindings) {
+            let (Bind::Read(slot) | Bind::Write(slot)) = *bind;
+            let elements = match slot {
+                Slot::Scratch(i, elements) => {
+                    let most = buffers.entry(i).or_default();
+                    *most = elements.max(*most);
+                    elements
+                }
+                // Whether activations fit is not the mixer's affair.
+                Slot::Channels(id, ..) if plan.graph.node(id).op == Op::Input => 0,
+                Slot::Channels(id, _, count) => {
+                    let layout = Layout::of(&plan.graph.node(id).ty, &plan.class);
+                    layout.len() / layout.rest()[0] * count
+                }
+                Slot::Value(id) => {
+                    let op = &plan.graph.node(id).op;
+                    assert!(!matches!(op, Op::ConvSpectrum(_)), "a spectrum bound as a whole");
+                    0
+                }
+                _ => 0,
+            };
+            assert!(elements as u64 * 4 <= BINDING);
+        }
+        (launches.len(), 4 * buffers.values().sum::<usize>())
+    }
+
+    #[test]
+    fn long_mixers_keep_the_limits() {
+        // Peaks, columns, rows, back: for two groups of channels, and for twelve.
+        assert_eq!(lowered(4096, 1, true).0, 2 * 4);
+        let (dispatches, bytes) = lowered(32_768, 1, true);
+        assert_eq!(dispatches, 12 * 4);
+        assert!(bytes <= 33 << 20, "{bytes}");
+        // Spectra that are made in between: three hidden layers of four filters, then for each
+        // group four last layers and two passes more.
+        let (dispatches, bytes) = lowered(32_768, 1, false);
+        assert_eq!(dispatches, 4 * 3 + 24 * (4 + 2 + 4));
+        assert!(bytes <= 150_000_000, "{bytes}");
+        // Rows share groups, as far as they fit.
+        assert_eq!(lowered(32_768, 4, true).0, 48 * 4);
+        assert!(lowered(16_384, 256, true).1 <= 33 << 20);
+        assert_eq!(lowered(2048, 1, true).0, 1);
+    }
 }

@@ -122,13 +122,15 @@ pub struct Case {
     pub kept: bool,
     /// Whether the device rounds weights (their names begin with w) to halves.
     pub halves: bool,
+    /// Whether the decomposed graph is compared too.
+    pub decomposed: bool,
 }
 
 impl Default for Case {
     fn default() -> Self {
         let (scale, tolerance) = (1.0, 2e-6);
-        let (kept, halves) = (true, false);
-        Case { rows: ragged(), asked: Vec::new(), scale, tolerance, kept, halves }
+        let (kept, halves, decomposed) = (true, false, true);
+        Case { rows: ragged(), asked: Vec::new(), scale, tolerance, kept, halves, decomposed }
     }
 }
 
@@ -177,7 +179,8 @@ impl Case {
         let expected = reference::run::<f64>(graph, &self.stored(params), &theirs).unwrap();
         let mut target = gpu.target();
         target.frozen_budget *= u64::from(self.kept);
-        for fusion in [Fusion::Full, Fusion::None] {
+        let fusions = &[Fusion::Full, Fusion::None][..1 + usize::from(self.decomposed)];
+        for &fusion in fusions {
             let plan = lower(graph, &target, class, fusion).unwrap();
             let mut weights = gpu.weights();
             let mut program = block_on(gpu.load(plan, params, &mut weights)).unwrap();
