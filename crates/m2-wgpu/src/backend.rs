@@ -127,6 +127,11 @@ impl WgpuBackend {
         self.gpu.live_bytes()
     }
 
+    /// The most bytes of buffers that have lived at once.
+    pub fn peak_bytes(&self) -> u64 {
+        self.gpu.peak_bytes()
+    }
+
     /// What running a plan will take here.
     ///
     /// # Errors

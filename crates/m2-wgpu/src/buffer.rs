@@ -47,7 +47,8 @@ impl Gpu {
     pub fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Buffer {
         let size = padded(bytes);
         self.counters.buffers.fetch_add(1, Ordering::Relaxed);
-        self.live.fetch_add(size, Ordering::Relaxed);
+        let live = self.live.fetch_add(size, Ordering::Relaxed) + size;
+        self.counters.peak.fetch_max(live, Ordering::Relaxed);
         let raw = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
             size,
@@ -61,6 +62,11 @@ impl Gpu {
     pub fn storage(&self, label: &str, bytes: u64) -> Buffer {
         use wgpu::BufferUsages as Usage;
         self.buffer(label, bytes, Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST)
+    }
+
+    /// The most bytes of buffers that have lived at once.
+    pub fn peak_bytes(&self) -> u64 {
+        self.counters.peak.load(Ordering::Relaxed)
     }
 
     /// Bytes of all buffers that live now.

@@ -25,6 +25,8 @@ pub(crate) struct Counters {
     pub buffers: AtomicU64,
     pub bind_groups: AtomicU64,
     pub pipelines: AtomicU64,
+    /// The most bytes of buffers alive at once.
+    pub peak: AtomicU64,
 }
 
 /// What the device reported outside of any call.
