@@ -2,7 +2,12 @@
 
 use std::{convert::Infallible, fmt, str::FromStr};
 
-use crate::{Error, ProductVariant, Storage, gpu::Gpu};
+use crate::{
+    Error, ProductVariant, Storage,
+    gpu::Gpu,
+    program::Settings,
+    variants::{Variant, variants},
+};
 
 /// Which adapter to open.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -173,6 +178,53 @@ fn instance() -> wgpu::Instance {
 /// All adapters that M2 can use, in the order that [`Choice::Index`] counts. A browser lists none.
 pub async fn adapters() -> Vec<Adapter> {
     enumerate(&instance()).await.iter().map(|a| Adapter::of(&a.get_info())).collect()
+}
+
+/// What an adapter offers, and what M2 makes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Details {
+    /// The adapter.
+    pub adapter: Adapter,
+    /// Features that matter here, and whether it has them.
+    pub features: Vec<(&'static str, bool)>,
+    /// Limits that matter here, in bytes or as counts.
+    pub limits: Vec<(&'static str, u64)>,
+    /// Which kernels would serve which ops.
+    pub variants: Vec<Variant>,
+}
+
+/// All adapters that M2 can use with what they offer; `limits` as a device would take them.
+pub async fn details(limits: &Limits) -> Vec<Details> {
+    let options = Options { limits: limits.clone(), ..Options::default() };
+    enumerate(&instance()).await.iter().map(|a| Details::of(a, &options)).collect()
+}
+
+impl Details {
+    fn of(adapter: &wgpu::Adapter, options: &Options) -> Self {
+        let known = Adapter::of(&adapter.get_info());
+        let (features, limits) = (adapter.features(), options.limits.of(adapter.limits()));
+        let settings = Settings::of(&limits, options, known.class);
+        use wgpu::Features as F;
+        let has = |name, feature| (name, features.contains(feature));
+        Details {
+            features: vec![
+                has("f16 arithmetic", F::SHADER_F16),
+                has("subgroups", F::SUBGROUP),
+                has("cooperative matrices", F::EXPERIMENTAL_COOPERATIVE_MATRIX),
+                has("timestamps", F::TIMESTAMP_QUERY),
+                has("pipeline cache", F::PIPELINE_CACHE),
+            ],
+            limits: vec![
+                ("binding", limits.max_storage_buffer_binding_size),
+                ("buffer", limits.max_buffer_size),
+                ("workgroup memory", limits.max_compute_workgroup_storage_size.into()),
+                ("invocations", limits.max_compute_invocations_per_workgroup.into()),
+                ("storage buffers", limits.max_storage_buffers_per_shader_stage.into()),
+            ],
+            variants: variants(known.class, &settings, features),
+            adapter: known,
+        }
+    }
 }
 
 /// Adapters that run compute shaders with what every kernel needs.

@@ -38,7 +38,7 @@ impl fmt::Debug for WgpuBackend {
 
 impl Settings {
     /// What a device with these limits and options can do.
-    fn of(limits: &wgpu::Limits, options: &Options, class: Class) -> Self {
+    pub(crate) fn of(limits: &wgpu::Limits, options: &Options, class: Class) -> Self {
         // A point is a complex number of eight bytes.
         let points = limits.max_compute_workgroup_storage_size as usize / 8;
         let fits = if points.is_power_of_two() { points } else { points.next_power_of_two() / 2 };

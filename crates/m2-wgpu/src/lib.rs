@@ -49,7 +49,7 @@ mod upload;
 mod variants;
 mod weights;
 
-pub use adapter::{Adapter, Choice, Class, Limits, Options, adapters};
+pub use adapter::{Adapter, Choice, Class, Details, Limits, Options, adapters, details};
 pub use backend::WgpuBackend;
 pub use error::Error;
 pub use gpu::Created;
@@ -58,5 +58,5 @@ pub use profile::Timed;
 pub use program::Program;
 pub use schedule::{Planned, Schedule};
 pub use submit::Recorded;
-pub use variants::{ProductVariant, Storage, Variant, variants};
+pub use variants::{ProductVariant, Storage, Variant};
 pub use weights::Weights;

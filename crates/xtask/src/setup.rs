@@ -48,6 +48,11 @@ const NEEDS: &[Need] = &[
         packages: &["mesa-vulkan-drivers"],
     },
     Need {
+        what: "spirv-val, which checks the kernels' SPIR-V",
+        present: || find("spirv-val").is_some(),
+        packages: &["spirv-tools"],
+    },
+    Need {
         what: "Chromium",
         present: || machine::chromium().is_some_and(|p| p.is_file()),
         packages: &["chromium"],

@@ -74,7 +74,7 @@ fn of_machine(args: &Args) -> Value {
         "instruction_sets": m2_cpu::Isa::available().iter().map(|i| i.name()).collect::<Vec<_>>(),
         "used": cpu.isa().name(),
         "memory": memory(),
-        "adapters": super::adapters(),
+        "adapters": adapters(args),
         "cache": locations.cache,
         "hub_cache": locations.hub,
         "hub": locations.endpoint,
@@ -107,8 +107,58 @@ fn of_model(name: &str) -> anyhow::Result<Value> {
     }))
 }
 
+/// The GPUs and software adapters of this machine: what they offer, and which kernels they get.
+#[cfg(feature = "gpu")]
+fn adapters(args: &Args) -> Vec<Value> {
+    use std::collections::BTreeMap;
+    let details = pollster::block_on(m2_wgpu::details(&super::limits(args)));
+    let variant =
+        |v: m2_wgpu::Variant| json!({"op": v.op, "kernels": v.variant, "refused": v.refused});
+    details
+        .into_iter()
+        .map(|d| {
+            json!({
+                "adapter": d.adapter.to_string(),
+                "features": d.features.iter().copied().collect::<BTreeMap<_, _>>(),
+                "limits": d.limits.iter().copied().collect::<BTreeMap<_, _>>(),
+                "kernels": d.variants.into_iter().map(variant).collect::<Vec<_>>(),
+            })
+        })
+        .collect()
+}
+
+#[cfg(not(feature = "gpu"))]
+fn adapters(_: &Args) -> Vec<Value> {
+    Vec::new()
+}
+
+fn print_adapter(out: &mut dyn Write, adapter: &Value) -> io::Result<()> {
+    let text = |v: &Value| v.as_str().map_or(v.to_string(), str::to_owned);
+    let pairs = |key: &str, show: &dyn Fn(&str, &Value) -> String| {
+        let all = adapter[key].as_object().into_iter().flatten();
+        all.map(|(name, value)| show(name, value)).collect::<Vec<_>>().join(", ")
+    };
+    writeln!(out, "{:<18} {}", "adapter", text(&adapter["adapter"]))?;
+    let has = |name: &str, has: &Value| match has.as_bool() {
+        Some(true) => name.to_owned(),
+        _ => format!("no {name}"),
+    };
+    writeln!(out, "{:<18} {}", "  features", pairs("features", &has))?;
+    writeln!(out, "{:<18} {}", "  limits", pairs("limits", &|name, v| format!("{name} {v}")))?;
+    for kernel in adapter["kernels"].as_array().into_iter().flatten() {
+        let (op, kernels) = (text(&kernel["op"]), text(&kernel["kernels"]));
+        writeln!(out, "  {op:<16} {kernels}; not {}", text(&kernel["refused"]))?;
+    }
+    Ok(())
+}
+
 fn print(out: &mut dyn Write, answer: &Value) -> io::Result<()> {
     for (key, value) in answer.as_object().into_iter().flatten() {
+        if key == "adapters" {
+            let all = value.as_array().into_iter().flatten();
+            all.into_iter().try_for_each(|adapter| print_adapter(out, adapter))?;
+            continue;
+        }
         let text = match value {
             Value::Null => "-".to_owned(),
             Value::String(s) => s.clone(),

@@ -73,15 +73,21 @@ fn gpu(args: &Args, name: &str) -> anyhow::Result<Device> {
     gpu_with(args, if name == "auto" { "gpu" } else { name }, m2_wgpu::Options::default())
 }
 
+/// The limits of a GPU that may be used.
+#[cfg(feature = "gpu")]
+fn limits(args: &Args) -> m2_wgpu::Limits {
+    match args.limits {
+        LimitsArg::All => m2_wgpu::Limits::Adapter,
+        LimitsArg::Webgpu => m2_wgpu::Limits::WebGpu,
+    }
+}
+
 /// How to open the GPU of this name.
 #[cfg(feature = "gpu")]
 fn gpu_options(args: &Args, name: &str, other: m2_wgpu::Options) -> m2::GpuOptions {
     let Ok(adapter) = name.parse();
-    let limits = match args.limits {
-        LimitsArg::All => m2_wgpu::Limits::Adapter,
-        LimitsArg::Webgpu => m2_wgpu::Limits::WebGpu,
-    };
-    let device = m2_wgpu::Options { adapter, limits, max_memory: args.max_memory, ..other };
+    let (limits, max_memory) = (limits(args), args.max_memory);
+    let device = m2_wgpu::Options { adapter, limits, max_memory, ..other };
     m2::GpuOptions { device, kernels: Some(Locations::from_env().cache.join("kernels")) }
 }
 
@@ -109,14 +115,6 @@ fn gpu(args: &Args, name: &str) -> anyhow::Result<Device> {
             "this m2 was built without the feature `gpu`; --device {other} is unknown"
         ),
     }
-}
-
-/// The GPUs and software adapters of this machine.
-fn adapters() -> Vec<String> {
-    #[cfg(feature = "gpu")]
-    return pollster::block_on(m2_wgpu::adapters()).iter().map(ToString::to_string).collect();
-    #[cfg(not(feature = "gpu"))]
-    Vec::new()
 }
 
 /// The optional parts that this binary has.
