@@ -1,6 +1,6 @@
 """What the benchmarks share: options, the machine's name, peers in processes of their own, tables.
 
-Not a program; see forward.py, minilm.py, retrieval.py, long.py and kill_resume.py.
+Not a program; see forward.py, minilm.py, minilm_gpu.py, retrieval.py, long.py and kill_resume.py.
 
 Every peer runs in its own process and waits while another is timed: OpenMP's threads keep spinning
 after their work is done, so two engines in one process on two cores slow each other down. For the
