@@ -3,12 +3,6 @@
 //
 // x (NB P, LD), w (NB, Q, P), y (NB Q, LD). Grid: columns / 16 by rows / 16.
 
-override NB: u32 = 1u;
-override Q: u32 = 64u;
-override P: u32 = 64u;
-override LD: u32 = 64u;
-override LEAD: u32 = 0u;
-
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> w: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;

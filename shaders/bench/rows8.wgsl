@@ -4,12 +4,6 @@
 //
 // x (NB P, LD), w (NB, Q, P), y (NB Q, LD). Grid: columns / 32 by rows / 64.
 
-override NB: u32 = 1u;
-override Q: u32 = 64u;
-override P: u32 = 64u;
-override LD: u32 = 64u;
-override LEAD: u32 = 0u;
-
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;

@@ -1,5 +1,5 @@
 // Weights of any width and orientation: (row, k) of a block lies at BW block + WN row + WK k.
-// Column r of the matrix holds four inputs of row + r, zeros past the last one.
+// Zeros past the last input.
 
 override BW: u32 = 0u;
 override WN: u32 = 1u;
@@ -15,13 +15,4 @@ fn weight(block: u32, row: u32, k: u32, end: u32) -> vec4<f32> {
         one(at + min(k + 3u, last) * WK),
     );
     return select(vec4<f32>(0.0), v, k + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(end));
-}
-
-fn weights(block: u32, row: u32, k: u32, end: u32) -> mat4x4<f32> {
-    return mat4x4<f32>(
-        weight(block, row, k, end),
-        weight(block, row + 1u, k, end),
-        weight(block, row + 2u, k, end),
-        weight(block, row + 3u, k, end),
-    );
 }

@@ -55,6 +55,7 @@ const F16: &str = include_str!("../matmul/weights_f16.wgsl");
 const F32_ANY: &str = include_str!("../matmul/weights_f32_any.wgsl");
 const F16_ANY: &str = include_str!("../matmul/weights_f16_any.wgsl");
 const ROWS: &str = include_str!("../matmul/rows.wgsl");
+const FOUR: &str = include_str!("../matmul/four_rows.wgsl");
 const TRANSPOSED: &str = include_str!("../matmul/transposed.wgsl");
 const ANY: &str = include_str!("../matmul/any.wgsl");
 const TOKENS: &str = include_str!("../matmul/tokens.wgsl");
@@ -62,6 +63,7 @@ const ACROSS: &str = include_str!("../matmul/across.wgsl");
 const FINISH: &str = include_str!("../matmul/finish.wgsl");
 const DIRECT: &str = include_str!("../matmul/direct.wgsl");
 const TILED: &str = include_str!("../matmul/tiled.wgsl");
+const SHAPE: &str = include_str!("../bench/shape.wgsl");
 const FFT: &str = include_str!("../transform/fft.wgsl");
 const CONVOLVE: &str = include_str!("../transform/convolve.wgsl");
 const MIRROR: &str = include_str!("../transform/mirror.wgsl");
@@ -93,9 +95,9 @@ const LONG: &str = include_str!("../long_conv/long_conv.wgsl");
 
 kernels! {
     /// Products in registers, inputs of the weights contiguous.
-    MATMUL_DIRECT_ROWS = "matmul/direct+rows", [MATH, FINISH, F32, ROWS, TOKENS, DIRECT];
+    MATMUL_DIRECT_ROWS = "matmul/direct+rows", [MATH, FINISH, F32, ROWS, FOUR, TOKENS, DIRECT];
     /// Products in registers, inputs of the weights contiguous, in half precision.
-    MATMUL_DIRECT_ROWS_F16 = "matmul/direct+rows+f16", [MATH, FINISH, F16, ROWS, TOKENS, DIRECT];
+    MATMUL_DIRECT_ROWS_F16 = "matmul/direct+rows+f16", [MATH, FINISH, F16, ROWS, FOUR, TOKENS, DIRECT];
     /// Products in registers, rows of the weights contiguous.
     MATMUL_DIRECT_TRANSPOSED = "matmul/direct+transposed",
         [MATH, FINISH, F32, TRANSPOSED, TOKENS, DIRECT];
@@ -103,32 +105,32 @@ kernels! {
     MATMUL_DIRECT_TRANSPOSED_F16 = "matmul/direct+transposed+f16",
         [MATH, FINISH, F16, TRANSPOSED, TOKENS, DIRECT];
     /// Products in registers, any width and orientation of the weights.
-    MATMUL_DIRECT_ANY = "matmul/direct+any", [MATH, FINISH, F32_ANY, ANY, TOKENS, DIRECT];
+    MATMUL_DIRECT_ANY = "matmul/direct+any", [MATH, FINISH, F32_ANY, ANY, FOUR, TOKENS, DIRECT];
     /// Products in registers, any width and orientation of the weights, in half precision.
-    MATMUL_DIRECT_ANY_F16 = "matmul/direct+any+f16", [MATH, FINISH, F16_ANY, ANY, TOKENS, DIRECT];
+    MATMUL_DIRECT_ANY_F16 = "matmul/direct+any+f16", [MATH, FINISH, F16_ANY, ANY, FOUR, TOKENS, DIRECT];
     /// Products in registers, the summed axis of both operands contiguous.
-    MATMUL_DIRECT_ACROSS = "matmul/direct+across", [MATH, FINISH, F32, ROWS, ACROSS, DIRECT];
+    MATMUL_DIRECT_ACROSS = "matmul/direct+across", [MATH, FINISH, F32, ROWS, FOUR, ACROSS, DIRECT];
     /// Products through workgroup memory, inputs of the weights contiguous.
-    MATMUL_TILED_ROWS = "matmul/tiled+rows", [MATH, FINISH, F32, ROWS, TOKENS, TILED];
+    MATMUL_TILED_ROWS = "matmul/tiled+rows", [MATH, FINISH, F32, ROWS, FOUR, TOKENS, TILED];
     /// Products through workgroup memory, inputs of the weights contiguous, in half precision.
-    MATMUL_TILED_ROWS_F16 = "matmul/tiled+rows+f16", [MATH, FINISH, F16, ROWS, TOKENS, TILED];
+    MATMUL_TILED_ROWS_F16 = "matmul/tiled+rows+f16", [MATH, FINISH, F16, ROWS, FOUR, TOKENS, TILED];
     /// Products through workgroup memory, rows of the weights contiguous.
     MATMUL_TILED_TRANSPOSED = "matmul/tiled+transposed", [MATH, FINISH, F32, TRANSPOSED, TOKENS, TILED];
     /// Products through workgroup memory, rows of the weights contiguous, in half precision.
     MATMUL_TILED_TRANSPOSED_F16 = "matmul/tiled+transposed+f16",
         [MATH, FINISH, F16, TRANSPOSED, TOKENS, TILED];
     /// Products through workgroup memory, any width and orientation of the weights.
-    MATMUL_TILED_ANY = "matmul/tiled+any", [MATH, FINISH, F32_ANY, ANY, TOKENS, TILED];
+    MATMUL_TILED_ANY = "matmul/tiled+any", [MATH, FINISH, F32_ANY, ANY, FOUR, TOKENS, TILED];
     /// Products through workgroup memory, any width and orientation of the weights, in half precision.
-    MATMUL_TILED_ANY_F16 = "matmul/tiled+any+f16", [MATH, FINISH, F16_ANY, ANY, TOKENS, TILED];
+    MATMUL_TILED_ANY_F16 = "matmul/tiled+any+f16", [MATH, FINISH, F16_ANY, ANY, FOUR, TOKENS, TILED];
     /// Products through workgroup memory, the summed axis of both operands contiguous.
-    MATMUL_TILED_ACROSS = "matmul/tiled+across", [MATH, FINISH, F32, ROWS, ACROSS, TILED];
+    MATMUL_TILED_ACROSS = "matmul/tiled+across", [MATH, FINISH, F32, ROWS, FOUR, ACROSS, TILED];
     /// Slices of a product added up.
     MATMUL_SLICES = "matmul/slices", [MATH, FINISH, include_str!("../matmul/slices.wgsl")];
     /// The product that others are measured against.
-    BENCH_ROWS8 = "bench/rows8", [include_str!("../bench/rows8.wgsl")];
+    BENCH_ROWS8 = "bench/rows8", [SHAPE, include_str!("../bench/rows8.wgsl")];
     /// The slowest product.
-    BENCH_NAIVE = "bench/naive", [include_str!("../bench/naive.wgsl")];
+    BENCH_NAIVE = "bench/naive", [SHAPE, include_str!("../bench/naive.wgsl")];
     /// Multiply-adds in registers.
     BENCH_FMA = "bench/fma", [include_str!("../bench/fma.wgsl")];
     /// Products with any strides, one result per invocation.

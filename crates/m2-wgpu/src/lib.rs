@@ -31,6 +31,7 @@ mod backend;
 #[cfg(not(target_arch = "wasm32"))]
 mod bench;
 mod buffer;
+mod draft;
 mod error;
 mod gpu;
 mod launch;

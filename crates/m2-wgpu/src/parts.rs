@@ -7,10 +7,11 @@ use m2_ir::{NodeId, Op, Plan, Sizes, plan::Place};
 use crate::{
     Error, Storage, Weights,
     buffer::Buffer,
+    draft::Draft,
     gpu::Gpu,
     launch::{Bind, Launch, Slot},
     layout::Layout,
-    memory::{Buffers, is_activation},
+    memory::is_activation,
     program::Settings,
     sizes::{self, RunRow, RunSizes},
     weights::{storage, stored_bytes},
@@ -76,16 +77,14 @@ pub(crate) struct Parts {
 
 impl Parts {
     /// Makes the buffers, and the tables that dispatches read.
-    pub fn allocate<'a>(
+    pub fn allocate(
         gpu: &Gpu,
         plan: Plan,
-        class: Sizes,
-        pieces: &[usize],
-        buffers: &Buffers,
+        draft: &Draft,
         weights: &mut Weights,
         settings: &Settings,
-        launches: impl Iterator<Item = &'a Launch>,
     ) -> Self {
+        let Draft { class, pieces, buffers, .. } = draft;
         let colors = buffers.activations.iter();
         let activations: Vec<Vec<Buffer>> = colors
             .map(|pieces| pieces.iter().map(|&b| gpu.storage("activations", b)).collect())
@@ -105,12 +104,11 @@ impl Parts {
             };
             values.extend(found.map(|b| (id, b)));
         }
-        let launches: Vec<&Launch> = launches.collect();
-        for bind in launches.iter().flat_map(|l| &l.bindings) {
+        for bind in draft.launches().flat_map(|l| &l.bindings) {
             let (Bind::Read(slot) | Bind::Write(slot)) = bind;
             weights.table(gpu, *slot);
         }
-        let windows = windows(launches.into_iter());
+        let windows = windows(draft.launches());
         use wgpu::BufferUsages as Usage;
         let uniform = Usage::UNIFORM | Usage::COPY_DST;
         let scratch =
@@ -127,7 +125,7 @@ impl Parts {
             max_binding: settings.max_binding,
             weights: settings.products.weights,
             plan,
-            class,
+            class: *class,
         }
     }
 

@@ -7,10 +7,9 @@ use m2_ir::{Batch, DType, HostTensor, Op, Parameters, Plan, Sizes, Type};
 use crate::{
     Error, Memory, Recorded, Weights,
     buffer::Buffer,
+    draft::Draft,
     gpu::Gpu,
-    layout::{self, Layout},
-    lowering,
-    memory::{Buffers, memory, pieces},
+    layout::Layout,
     parts::{Part, Parts},
     pipelines::Progress,
     profile::{Timed, profile},
@@ -93,20 +92,10 @@ impl Program {
         settings: Settings,
         progress: Option<&Progress>,
     ) -> Result<Self, Error> {
-        let class = layout::class(&plan.class);
-        let pieces = pieces(&plan, &class, &settings)?;
-        let prologue = lowering::lower(&plan, &plan.prologue, &settings, &pieces)?;
-        let steps = lowering::lower(&plan, &plan.steps, &settings, &pieces)?;
-        let launches = || prologue.iter().chain(&steps);
-        let buffers = Buffers::of(&plan, &class, &pieces, launches());
-        let memory = memory(&plan, &class, &buffers, launches(), &settings);
-        buffers.check(&plan, &memory, &settings)?;
-
+        let draft = Draft::of(&plan, &settings)?;
         let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let loaded = weights.add(gpu, &plan.graph, params, &settings).await;
-        let parts = loaded.map(|()| {
-            Parts::allocate(gpu, plan, class, &pieces, &buffers, weights, &settings, launches())
-        });
+        let parts = loaded.map(|()| Parts::allocate(gpu, plan, &draft, weights, &settings));
         let outputs = parts.as_ref().ok().map(|parts| outputs(gpu, parts));
         if let Some(e) = scope.pop().await {
             gpu.check()?;
@@ -114,14 +103,15 @@ impl Program {
         }
         let parts = parts?;
         gpu.check()?;
-        let once = prepare(gpu, &parts, weights, &prologue, progress).await?;
-        let dispatches = prepare(gpu, &parts, weights, &steps, progress).await?;
+        let once = prepare(gpu, &parts, weights, &draft.prologue, progress).await?;
+        let dispatches = prepare(gpu, &parts, weights, &draft.steps, progress).await?;
         let sizes = RunSizes::without_batch(&parts.class);
         parts.write_sizes(gpu, &sizes);
         submit(gpu, &once.iter().collect::<Vec<_>>(), &sizes, &settings.pace, |_| {})?;
         gpu.check()?;
         let (inputs, outputs) = (inputs(&parts), outputs.transpose()?.unwrap_or_default());
         let pace = settings.pace;
+        let memory = draft.memory;
         Ok(Program { parts, inputs, dispatches, outputs, memory, pace, last: None })
     }
 
@@ -133,7 +123,7 @@ impl Program {
         let told = self.fill(gpu, batch)?;
         let dispatches: Vec<&Dispatch> = self.dispatches.iter().collect();
         let recorded = submit(gpu, &dispatches, &told, &self.pace, |encoder| {
-            self.outputs.iter().for_each(|output| output.copy(encoder));
+            self.copy_outputs(encoder);
         })?;
         gpu.check()?;
         let span = self.parts.plan.class.span;
@@ -176,7 +166,12 @@ impl Program {
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn replay(&self, gpu: &Gpu, times: usize) -> Result<(), Error> {
         let repeated: Vec<&Dispatch> = (0..times).flat_map(|_| &self.dispatches).collect();
-        submit(gpu, &repeated, &self.last()?.told, &self.pace, |_| {}).map(drop)
+        let told = self.last()?.told;
+        submit(gpu, &repeated, &told, &self.pace, |encoder| self.copy_outputs(encoder)).map(drop)
+    }
+
+    fn copy_outputs(&self, encoder: &mut wgpu::CommandEncoder) {
+        self.outputs.iter().for_each(|output| output.copy(encoder));
     }
 
     fn last(&self) -> Result<Last, Error> {

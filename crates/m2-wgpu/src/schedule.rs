@@ -4,10 +4,10 @@ use m2_ir::{Dim, NodeId, Op, Plan, Sizes};
 
 use crate::{
     Error, Memory,
+    draft::Draft,
     launch::{Bind, Launch, Slot},
     layout::{self, Layout},
-    lowering,
-    memory::{Buffers, is_activation, memory, pieces},
+    memory::is_activation,
     program::Settings,
 };
 
@@ -43,14 +43,8 @@ impl Schedule {
     /// # Errors
     /// When there is no kernel for a form of an op, or a limit is exceeded.
     pub(crate) fn of(plan: &Plan, settings: &Settings) -> Result<Self, Error> {
-        let class = layout::class(&plan.class);
-        let pieces = pieces(plan, &class, settings)?;
-        let prologue = lowering::lower(plan, &plan.prologue, settings, &pieces)?;
-        let steps = lowering::lower(plan, &plan.steps, settings, &pieces)?;
-        let launches = || prologue.iter().chain(&steps);
-        let buffers = Buffers::of(plan, &class, &pieces, launches());
-        let memory = memory(plan, &class, &buffers, launches(), settings);
-        buffers.check(plan, &memory, settings)?;
+        let draft = Draft::of(plan, settings)?;
+        let class = draft.class;
         let planned = |launch: &Launch| {
             let activation_width = activation_width(plan, &class, launch);
             Planned {
@@ -63,7 +57,8 @@ impl Schedule {
                 bytes: bytes(plan, &class, launch),
             }
         };
-        Ok(Schedule { dispatches: steps.iter().map(planned).collect(), memory })
+        let dispatches = draft.steps.iter().map(planned).collect();
+        Ok(Schedule { dispatches, memory: draft.memory })
     }
 
     /// Counts what a plan takes on any device: within WebGPU's default limits.

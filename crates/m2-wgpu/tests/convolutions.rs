@@ -1,10 +1,8 @@
 //! Long convolutions on the GPU against f64: every length, several channel and row groups.
 
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::{Case, Random, gpu, open};
+use crate::common::{Case, Random, gpu, open};
 use m2_ir::{
     Backend, Batch, Binary, Builder, DType, Dim, Expr, HostTensor, NodeId, Op, RowTable, Sizes,
     Target,

@@ -1,11 +1,7 @@
 //! Every op on the GPU against the plain f64 executor: odd shapes, ragged rows, poisoned buffers.
 
-mod common;
-#[path = "ops/products.rs"]
-mod products;
-
-use common::{Case, epilogues, tokens, with_epilogue};
-use m2_ir::{Binary, Builder, DType, Dim, Expr, NodeId, RowTable, Unary, ops};
+use crate::common::{Case, epilogues, tokens, with_epilogue};
+use m2_ir::{Binary, DType, Dim, Expr, RowTable, Unary, ops};
 
 const T: Dim = Dim::Tokens;
 

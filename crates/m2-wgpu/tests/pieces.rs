@@ -1,8 +1,6 @@
 //! Values larger than a binding lie in pieces: a whole layer against f64 within small limits.
 
-mod common;
-
-use common::{Case, open};
+use crate::common::{Case, open};
 use m2_ir::{
     Builder, DType, Dim, NodeId, RowTable,
     ops::{self, Activation, Epilogue, Orientation, ReverseLag},
@@ -56,11 +54,9 @@ fn layer(g: &mut Builder) -> NodeId {
 #[test]
 fn a_layer_runs_though_its_values_exceed_a_binding() {
     let limits = Limits::AtMost { binding: 5 << 18, buffer: 5 << 18, workgroup_memory: 16 << 10 };
-    for (products, weights) in [
-        (ProductVariant::Direct, Storage::F32),
-        (ProductVariant::Tiled, Storage::F32),
-        (ProductVariant::Direct, Storage::F16),
-    ] {
+    for (products, weights) in
+        [(ProductVariant::Direct, Storage::F32), (ProductVariant::Tiled, Storage::F16)]
+    {
         let options = Options {
             limits: limits.clone(),
             products: Some(products),

@@ -1,6 +1,6 @@
 //! Loading, replaying and failing: no object is made in a run, and every fault is a typed error.
 
-use std::{collections::BTreeMap, fmt::Debug};
+use std::{collections::BTreeMap, fmt::Debug, time::Duration};
 
 use m2_ir::{
     Backend, Batch, Builder, DType, Dim, Graph, HostTensor, Plan, RowTable, Sizes, Target, ops,
@@ -180,6 +180,22 @@ fn a_device_lost_in_the_midst_of_work_is_a_typed_error() {
             Ok(found) => assert!(found.to_f32().iter().all(|v| v.is_finite())),
         }
     }
+}
+
+#[test]
+fn a_ceiling_is_plausible_and_runs_repeat() {
+    let Some(gpu) = device() else { return };
+    let rate = block_on(gpu.multiply_adds(Duration::from_millis(50))).unwrap();
+    // A loop that the compiler removed would seem faster than any GPU.
+    assert!(rate > 1e-3 && rate < 1e6, "{rate} GFLOP/s");
+    let params = params(&graph());
+    let mut program = block_on(gpu.load(plan(&gpu), &params, &mut gpu.weights())).unwrap();
+    assert!(fails(gpu.replay(&program, 1)).contains("nothing has run yet"));
+    block_on(gpu.run(&mut program, &batch(&[5, 9]))).unwrap();
+    let once = block_on(gpu.read(&program, 0)).unwrap();
+    gpu.poison(&program);
+    gpu.replay(&program, 3).unwrap();
+    assert_eq!(once.bytes(), block_on(gpu.read(&program, 0)).unwrap().bytes());
 }
 
 #[test]

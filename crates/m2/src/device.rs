@@ -31,7 +31,7 @@ pub enum DeviceWeights {
 #[derive(Debug)]
 pub enum DeviceProgram {
     /// On the CPU.
-    Cpu(<CpuBackend as Backend>::Program),
+    Cpu(Box<<CpuBackend as Backend>::Program>),
     /// On a GPU.
     #[cfg(feature = "gpu")]
     Gpu(Box<m2_wgpu::Program>),
@@ -115,7 +115,7 @@ impl Device {
     ) -> Result<DeviceProgram, Error> {
         match (self, weights) {
             (Device::Cpu(b), DeviceWeights::Cpu(w)) => {
-                Ok(DeviceProgram::Cpu(b.load(plan, params, w).await?))
+                Ok(DeviceProgram::Cpu(Box::new(b.load(plan, params, w).await?)))
             }
             #[cfg(feature = "gpu")]
             (Device::Gpu(gpu), DeviceWeights::Gpu(w)) => {

@@ -86,19 +86,26 @@ pub fn case(op: &str, shape: &[usize], epilogue: Epilogue) -> Result<OpCase, Err
     })
 }
 
+const T: Dim = Dim::Tokens;
+
 pub(super) fn wrong(op: &str, what: String) -> Error {
     Error::Model { model: format!("op {op}"), what }
 }
 
 pub(super) fn tokens(g: &mut Builder, name: &str, width: usize) -> NodeId {
-    g.input(name, [Dim::Tokens, Dim::Fixed(width)], DType::F32)
+    values(g, name, T, width)
+}
+
+/// An input (lead, width).
+pub(super) fn values(g: &mut Builder, name: &str, lead: Dim, width: usize) -> NodeId {
+    g.input(name, [lead, Dim::Fixed(width)], DType::F32)
 }
 
 fn build(g: &mut Builder, op: &str, s: &[usize], e: Epilogue) -> Result<NodeId, m2_ir::Error> {
     let dense = |orientation| ops::MatMul { orientation, epilogue: e };
     match op {
-        "matmul" => product(g, dense(Orientation::Nt).into(), s[1], &[s[2], s[1]], s[2], e),
-        "matmul_nn" => product(g, dense(Orientation::Nn).into(), s[1], &[s[1], s[2]], s[2], e),
+        "matmul" => product(g, dense(Orientation::Nt).into(), (T, s[1]), &[s[2], s[1]], s[2], e),
+        "matmul_nn" => product(g, dense(Orientation::Nn).into(), (T, s[1]), &[s[1], s[2]], s[2], e),
         "matmul_tn" => {
             let operands = [tokens(g, "x", s[1]), tokens(g, "w", s[2])];
             g.add(dense(Orientation::Tn), &operands)
@@ -108,7 +115,7 @@ fn build(g: &mut Builder, op: &str, s: &[usize], e: Epilogue) -> Result<NodeId, 
             let epilogue = if op == "glu" { gate } else { e };
             let [blocks, k, n] = [s[1], s[2], s[3]];
             let op = ops::BlockDiagMatMul { epilogue };
-            product(g, op.into(), blocks * k, &[blocks, n, k], blocks * n, epilogue)
+            product(g, op.into(), (T, blocks * k), &[blocks, n, k], blocks * n, epilogue)
         }
         "monarch" => {
             let x = tokens(g, "x", s[1] * s[3]);
@@ -181,17 +188,17 @@ fn build_by_row(g: &mut Builder, op: &str, s: &[usize]) -> Result<NodeId, m2_ir:
 pub(super) fn product(
     g: &mut Builder,
     op: Op,
-    inputs: usize,
+    (lead, inputs): (Dim, usize),
     w: &[usize],
     rows: usize,
     e: Epilogue,
 ) -> Result<NodeId, m2_ir::Error> {
-    let mut operands = vec![tokens(g, "x", inputs), g.param("w", w)];
+    let mut operands = vec![values(g, "x", lead, inputs), g.param("w", w)];
     if e.bias {
         operands.push(g.param("bias", &[rows]));
     }
     if e.residual {
-        operands.push(tokens(g, "residual", if e.glu { rows / 2 } else { rows }));
+        operands.push(values(g, "residual", lead, if e.glu { rows / 2 } else { rows }));
     }
     g.add(op, &operands)
 }

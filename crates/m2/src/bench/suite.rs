@@ -2,14 +2,14 @@
 //! products of M2-BERT 80M with their epilogues.
 
 use m2_ir::{
-    Binary, Builder, Expr, Graph, NodeId, Unary,
+    Binary, Builder, Dim, Expr, Graph, NodeId, Unary,
     ops::{Activation, BlockDiagMatMul, Elementwise, Epilogue, MatMul, Slice},
     plan::Fusion,
 };
 use m2_wgpu::{Options, ProductVariant};
 
 use super::{
-    case::{OpCase, product, tokens},
+    case::{OpCase, product, values},
     op::{OpRun, interleave, median},
 };
 use crate::{Device, Error, GpuOptions};
@@ -40,35 +40,40 @@ struct Shape {
     inputs: usize,
     rows: usize,
     epilogue: Epilogue,
+    /// The axis of columns.
+    lead: Dim,
 }
 
 const PLAIN: Epilogue =
     Epilogue { bias: false, activation: Activation::None, glu: false, residual: false };
 const BIAS: Epilogue = Epilogue { bias: true, ..PLAIN };
 
+const DENSE: Shape =
+    Shape { name: "", blocks: 1, inputs: 768, rows: 0, epilogue: BIAS, lead: Dim::Tokens };
+
 const SHAPES: [Shape; 5] = [
-    Shape { name: "in 768→2304, bias", blocks: 1, inputs: 768, rows: 2304, epilogue: BIAS },
-    Shape { name: "out 768→768, bias", blocks: 1, inputs: 768, rows: 768, epilogue: BIAS },
+    Shape { name: "in 768→2304, bias", rows: 2304, ..DENSE },
+    Shape { name: "out 768→768, bias", rows: 768, ..DENSE },
     Shape {
         name: "gate 4×(192→1536), bias, GLU",
         blocks: 4,
         inputs: 192,
         rows: 1536,
         epilogue: Epilogue { activation: Activation::Gelu, glu: true, ..BIAS },
+        ..DENSE
     },
     Shape {
         name: "wo 4×(768→192), bias, residual",
         blocks: 4,
-        inputs: 768,
         rows: 192,
         epilogue: Epilogue { residual: true, ..BIAS },
+        ..DENSE
     },
-    Shape {
-        name: "decoder 768→30528, bias", blocks: 1, inputs: 768, rows: 30528, epilogue: BIAS
-    },
+    // Only asked positions reach the decoder.
+    Shape { name: "decoder 768→30528, bias", rows: 30528, lead: Dim::Asked, ..DENSE },
 ];
 
-/// Tokens of the decoder, which only asked positions reach.
+/// Asked positions.
 const ASKED: usize = 16;
 
 /// Times the suite on an adapter, rounds interleaved; `done` gets each row.
@@ -88,7 +93,7 @@ pub async fn suite(
     let rows8 = Device::gpu(with(ProductVariant::Rows8)).await?;
     let naive = Device::gpu(with(ProductVariant::Naive)).await?;
     for n in [512, 1024] {
-        let shape = Shape { name: "", blocks: 1, inputs: n, rows: n, epilogue: PLAIN };
+        let shape = Shape { inputs: n, rows: n, epilogue: PLAIN, ..DENSE };
         let case = shape.case(n, Shape::fused)?;
         let mut runs = [
             OpRun::new(&ours, &case, Fusion::Full).await?,
@@ -98,7 +103,7 @@ pub async fn suite(
         done(&row(format!("{n}³"), n, &mut runs, rounds).await?);
     }
     for shape in &SHAPES {
-        for tokens in if shape.rows > 10_000 { &[ASKED][..] } else { &[128, 512] } {
+        for tokens in if shape.lead == Dim::Asked { &[ASKED][..] } else { &[128, 512] } {
             let mut runs = [
                 OpRun::new(&ours, &shape.case(*tokens, Shape::fused)?, Fusion::Full).await?,
                 OpRun::new(&rows8, &shape.case(*tokens, Shape::apart)?, Fusion::None).await?,
@@ -139,7 +144,8 @@ impl Shape {
         let out = build(self, &mut g)?;
         g.output("out", out);
         let graph: Graph = g.finish();
-        Ok(OpCase { graph, lengths: vec![tokens], asked: 0, ids: 1 })
+        let asked = if self.lead == Dim::Asked { tokens } else { 0 };
+        Ok(OpCase { graph, lengths: vec![tokens], asked, ids: 1 })
     }
 
     /// The product with its epilogue.
@@ -156,7 +162,7 @@ impl Shape {
             n => (BlockDiagMatMul { epilogue }.into(), vec![n, self.rows, self.inputs]),
         };
         let rows = self.blocks * self.rows;
-        product(g, op, self.blocks * self.inputs, &w, rows, epilogue)
+        product(g, op, (self.lead, self.blocks * self.inputs), &w, rows, epilogue)
     }
 
     /// The plain product, then everything else as one elementwise dispatch.
@@ -176,7 +182,7 @@ impl Shape {
         let mut operands = vec![y, g.param("bias", &[rows])];
         let mut expr = sum(0, 1);
         if self.epilogue.residual {
-            operands.push(tokens(g, "residual", rows));
+            operands.push(values(g, "residual", self.lead, rows));
             expr = expr.binary(Binary::Add, &Expr::input(2));
         }
         g.add(Elementwise::new(expr), &operands)

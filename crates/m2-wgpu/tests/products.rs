@@ -1,9 +1,9 @@
 //! Every way to multiply, forced, against plain f64: odd shapes, epilogues, cut sums, weights in
 //! half precision.
 
-use super::common::{Case, epilogues, open, tokens, with_epilogue};
+use crate::common::{Case, epilogues, open, tokens, with_epilogue};
 use m2_ir::{
-    Builder, NodeId, RowTable,
+    Builder, DType, Dim, NodeId, RowTable,
     ops::{self, Epilogue, Orientation},
 };
 use m2_wgpu::{Limits, Options, ProductVariant, Storage, WgpuBackend};
@@ -149,12 +149,16 @@ fn weights_in_half_precision() {
 #[test]
 fn few_columns() {
     let Some(way) = Way::new(ProductVariant::Direct, 1, Storage::F32) else { return };
-    for length in [3, 9, 15, 31] {
-        let rows = RowTable::new([(length, length)]).unwrap();
-        way.check(Case { rows, ..Case::default() }, |g| {
-            let (x, w) = (tokens(g, "x", 12), g.param("w", &[50, 12]));
+    for asked in [1, 7, 15, 31] {
+        let asked = (0..asked).collect();
+        way.check(Case { asked, ..Case::default() }, |g| {
+            let values = |g: &mut Builder, name: &str, width| {
+                g.input(name, [Dim::Asked, Dim::Fixed(width)], DType::F32)
+            };
+            let x = [values(g, "x", 12), g.param("w", &[50, 12]), g.param("bias", &[50])];
+            let residual = values(g, "residual", 50);
             let op = ops::MatMul { epilogue: all_of(), ..Default::default() };
-            with_epilogue(g, op.into(), x, w, 50, all_of())
+            g.add(op, &[x[0], x[1], x[2], residual]).unwrap()
         });
     }
 }
