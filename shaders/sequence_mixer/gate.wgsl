@@ -1,6 +1,6 @@
 // What the mixer makes of the convolved signals.
 //
-// out (H, LD).
+// out (CHANNELS, LD).
 
 @group(0) @binding(8) var<storage, read_write> out: array<f32>;
 
@@ -12,5 +12,5 @@ fn finish(t: u32, n: u32, channel: u32, inside: bool, y: vec2<f32>) {
             v += y.y;
         }
     }
-    out[channel * LD + t] = v;
+    out[(channel - sizes.first_channel) * LD + t] = v;
 }

@@ -1,17 +1,24 @@
 //! Both long convolutions of the mixer as one transform pair.
 
-use super::transform::{self, Convolution};
+use std::ops::Range;
+
+use super::transform::{self, Convolution, part};
 use crate::{
     Error,
-    lowering::{Lowering, read, size, write},
+    launch::Bind,
+    lowering::{Lowering, size},
 };
 
 pub(super) fn lower(cx: &mut Lowering<'_>) -> Result<(), Error> {
     let inputs = cx.inputs();
     let (_, h) = cx.columns(cx.out())?;
     let own = vec![size("LD", cx.layout(cx.out()).ld)];
-    let bindings = vec![read(inputs[0]), read(inputs[1]), read(inputs[2]), write(cx.out())];
-    let bindings = [bindings.clone(), bindings.clone(), bindings];
+    let (operands, out) = ([inputs[0], inputs[1], inputs[2]], cx.out());
+    let bindings = move |channels: &Range<usize>| {
+        let own = operands.iter().map(|id| Bind::Read(part(*id, channels)));
+        let own: Vec<Bind> = own.chain([Bind::Write(part(out, channels))]).collect();
+        [own.clone(), own.clone(), own]
+    };
     let op = Convolution {
         kernels: [
             shaders::PAIR_TRANSFORM,
@@ -22,7 +29,7 @@ pub(super) fn lower(cx: &mut Lowering<'_>) -> Result<(), Error> {
         spectrum: inputs[3],
         pair: true,
         own,
-        bindings,
+        bindings: Box::new(bindings),
         channels: h,
     };
     transform::convolve(cx, &op)

@@ -1,17 +1,23 @@
 //! One long convolution.
 
-use super::transform::{self, Convolution};
+use std::ops::Range;
+
+use super::transform::{self, Convolution, part};
 use crate::{
     Error,
-    lowering::{Lowering, read, size, write},
+    launch::Bind,
+    lowering::{Lowering, size},
 };
 
 pub(super) fn lower(cx: &mut Lowering<'_>) -> Result<(), Error> {
     let inputs = cx.inputs();
     let (_, h) = cx.columns(cx.out())?;
     let own = vec![size("LD", cx.layout(cx.out()).ld)];
-    let bindings = vec![read(inputs[0]), write(cx.out())];
-    let bindings = [bindings.clone(), bindings.clone(), bindings];
+    let (x, out) = (inputs[0], cx.out());
+    let bindings = move |channels: &Range<usize>| {
+        let own = vec![Bind::Read(part(x, channels)), Bind::Write(part(out, channels))];
+        [own.clone(), own.clone(), own]
+    };
     let op = Convolution {
         kernels: [
             shaders::LONG_TRANSFORM,
@@ -22,7 +28,7 @@ pub(super) fn lower(cx: &mut Lowering<'_>) -> Result<(), Error> {
         spectrum: inputs[1],
         pair: false,
         own,
-        bindings,
+        bindings: Box::new(bindings),
         channels: h,
     };
     transform::convolve(cx, &op)

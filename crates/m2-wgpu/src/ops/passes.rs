@@ -135,10 +135,9 @@ pub(super) fn convolve(
         constants.extend(&op.own);
         constants
     };
-    let [signal, last] = [1, 2].map(|i| {
-        let mut bindings = vec![passes.roots(), passes.scratch(), Bind::Read(Slot::Rows)];
-        bindings.extend(&op.bindings[i]);
-        bindings
+    let [_, signal, last] = (op.bindings)(channels).map(|own| {
+        let shared = [passes.roots(), passes.scratch(), Bind::Read(Slot::Rows)];
+        shared.into_iter().chain(own).collect::<Vec<_>>()
     });
     let grid = |times| Grid::of_rows(Rows::Part(row, rows), times);
     cx.window = (channels.start, row);

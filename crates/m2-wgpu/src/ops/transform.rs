@@ -26,6 +26,11 @@ pub(super) mod scratch {
     pub const KERNELS: usize = 9;
 }
 
+/// Some channels of a value.
+pub(super) fn part(id: NodeId, channels: &Range<usize>) -> Slot {
+    Slot::Channels(id, channels.start, channels.len())
+}
+
 /// An op that convolves.
 pub(super) struct Convolution {
     /// Its own part in one workgroup, as peaks, along columns, and back.
@@ -36,9 +41,9 @@ pub(super) struct Convolution {
     pub pair: bool,
     /// Constants of the op's own part.
     pub own: Vec<(&'static str, f64)>,
-    /// Bindings of the op's own part, from binding 4 on: of the kernel that does all, of the passes
-    /// that read the signals, and of the last pass.
-    pub bindings: [Vec<Bind>; 3],
+    /// Bindings of the op's own part for some channels, from binding 4 on: of the kernel that does
+    /// all, of the passes that read the signals, and of the last pass.
+    pub bindings: Box<dyn Fn(&Range<usize>) -> [Vec<Bind>; 3]>,
     /// H.
     pub channels: usize,
 }
@@ -152,7 +157,8 @@ fn one_workgroup(cx: &mut Lowering<'_>, op: &Convolution, channels: &Range<usize
     all.extend(&op.own);
     let mut slots =
         vec![Bind::Read(Slot::Roots(cx.class.span)), Bind::Read(spectrum), Bind::Read(Slot::Rows)];
-    slots.extend(&op.bindings[0]);
+    let [own, ..] = (op.bindings)(channels);
+    slots.extend(own);
     cx.window = (channels.start, 0);
     let kernel = op.kernels[0];
     let source = Source::Kernel(kernel, vec![held(cx) as u32]);
