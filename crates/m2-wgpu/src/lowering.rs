@@ -53,15 +53,16 @@ pub(crate) fn lower(
     let products = settings.products;
     let mut cx =
         Lowering { plan, class, settings, products, pieces, in_passes, window, node, launches };
-    for &id in steps.iter().flat_map(|s| &s.nodes) {
-        // What lives inside its step only is computed by the op that reads it.
-        if matches!(plan.places[id.index()], Place::Unused | Place::Region) {
-            continue;
-        }
-        (cx.window, cx.node) = (window, id);
+    for step in steps {
         let before = cx.launches.len();
-        ops::lower(&mut cx, &plan.graph.node(id).op)?;
-        cx.share_flops(before);
+        for &id in &step.nodes {
+            // What lives inside its step only is computed by the op that reads it.
+            if !matches!(plan.places[id.index()], Place::Unused | Place::Region) {
+                (cx.window, cx.node) = (window, id);
+                ops::lower(&mut cx, &plan.graph.node(id).op)?;
+            }
+        }
+        share_flops(plan, step, &mut cx.launches[before..]);
     }
     Ok(cx.launches)
 }
@@ -179,15 +180,23 @@ impl Lowering<'_> {
             flops: 0,
         });
     }
+}
 
-    /// Spreads the node's operations over the dispatches from `first` on.
-    fn share_flops(&mut self, first: usize) {
-        let node = self.plan.graph.node(self.node);
-        let types: Vec<&Type> = node.inputs.iter().map(|i| self.ty(*i)).collect();
-        let flops = node.op.rule().flops(&types, &node.ty, &self.plan.class);
-        let launches = &mut self.launches[first..];
-        let each = flops / launches.len().max(1) as u64;
-        launches.iter_mut().for_each(|l| l.flops = each);
+/// Spreads the operations of a step's nodes over its dispatches: those of an op over the kernels of
+/// its own folder where there are some, the others over all that are left.
+fn share_flops(plan: &Plan, step: &Step, launches: &mut [Launch]) {
+    let own = |l: &Launch, op: &str| l.label.split('/').next() == Some(op);
+    let ops: Vec<&str> = step.nodes.iter().map(|id| plan.graph.node(*id).op.name()).collect();
+    let strangers: Vec<bool> = launches.iter().map(|l| !ops.iter().any(|op| own(l, op))).collect();
+    for &id in step.nodes.iter().filter(|id| plan.places[id.index()] != Place::Unused) {
+        let node = plan.graph.node(id);
+        let types: Vec<&Type> = node.inputs.iter().map(|i| &plan.graph.node(*i).ty).collect();
+        let flops = node.op.rule().flops(&types, &node.ty, &plan.class);
+        let last = step.nodes.last() == Some(&id);
+        let mine: Vec<usize> = (0..launches.len())
+            .filter(|&i| own(&launches[i], node.op.name()) || last && strangers[i])
+            .collect();
+        mine.iter().for_each(|&i| launches[i].flops += flops / mine.len() as u64);
     }
 }
 

@@ -31,6 +31,9 @@ pub(super) fn part(id: NodeId, channels: &Range<usize>) -> Slot {
     Slot::Channels(id, channels.start, channels.len())
 }
 
+/// Bindings for some channels: of one kernel, of the first passes, of the last.
+type Own = dyn Fn(&Range<usize>) -> [Vec<Bind>; 3];
+
 /// An op that convolves.
 pub(super) struct Convolution {
     /// Its own part in one workgroup, as peaks, along columns, and back.
@@ -43,7 +46,7 @@ pub(super) struct Convolution {
     pub own: Vec<(&'static str, f64)>,
     /// Bindings of the op's own part for some channels, from binding 4 on: of the kernel that does
     /// all, of the passes that read the signals, and of the last pass.
-    pub bindings: Box<dyn Fn(&Range<usize>) -> [Vec<Bind>; 3]>,
+    pub bindings: Box<Own>,
     /// H.
     pub channels: usize,
 }
