@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use m2::{Device, verify::Limits};
+use m2::verify::Limits;
 use m2_ir::{
     Dim, Graph, HostTensor,
     passes::{dead_code, decompose_all},
@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::support::{
     case::{Case, Fill, Ready, RowSpec, Value as Tensor, table},
+    device,
     golden::{Tensors, err_abs, json, name, tensors, tree},
 };
 
@@ -184,7 +185,7 @@ fn named(graph: &Graph, values: Vec<Tensor>) -> Vec<(String, Tensor)> {
 
 #[test]
 fn golden_layers_in_f32() {
-    let device = Device::cpu(0);
+    let device = device::current();
     for folder in tree().folders(&["layer"]) {
         let mut layer = layer(&folder);
         let t = table(&layer.rows);
@@ -205,6 +206,11 @@ fn golden_layers_in_f32() {
             assert!(compared > 0 && (fusion == Fusion::Full || compared == all));
         }
     }
+}
+
+#[test]
+fn golden_layers_on_the_gpu() {
+    device::on_the_gpu(&[golden_layers_in_f32]);
 }
 
 #[test]

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use m2::{
-    Device, GpuOptions,
+    Device,
     verify::{Arithmetic, Golden, Report},
 };
 use m2_ir::HostTensor;
 use pollster::block_on;
 
 use crate::support::{
+    device::gpu,
     golden::{json, name, tensors, tree},
     random::Random,
 };
@@ -37,14 +38,7 @@ fn golden_models_in_f32() {
 /// On the GPU, or software adapter, that the environment selects.
 #[test]
 fn golden_models_on_the_gpu() {
-    let device = match block_on(Device::gpu(GpuOptions::default())) {
-        Ok(device) => device,
-        Err(e) => {
-            assert!(std::env::var_os("M2_REQUIRE_GPU").is_none(), "{e}");
-            println!("skipped: {e}");
-            return;
-        }
-    };
+    let Some(device) = gpu() else { return };
     for folder in tree().folders(&MODELS) {
         let golden = Golden::open(&folder).unwrap();
         let report = block_on(golden.verify(Arithmetic::F32(&device), &[])).unwrap();

@@ -7,11 +7,12 @@ mod convolution;
 mod filter;
 mod pointwise;
 
-use m2::{Device, verify::Limits};
+use m2::verify::Limits;
 use m2_ir::{HostTensor, NodeId, Sizes, plan::Fusion};
 
 use crate::support::{
     case::{Case, Fill, RowSpec, difference, magnitude, table},
+    device,
     golden::{OpFile, tree},
 };
 
@@ -39,7 +40,7 @@ fn run(file: &OpFile, mut case: Case, rows: &[RowSpec], expected: Vec<Expected>,
         case.output(e.node);
     }
     let ready = case.finish();
-    let device = Device::cpu(0);
+    let device = device::current();
     let t = table(rows);
     let span = t.longest();
     let class = Sizes { tokens: t.tokens(), rows: rows.len(), asked: 0, span }.class();
@@ -119,4 +120,19 @@ fn as_weight(case: &mut Case, file: &OpFile, tensor: &str, shape: Option<&[usize
 
 fn files(prefix: &str) -> Vec<OpFile> {
     tree().ops(&[prefix])
+}
+
+#[test]
+fn golden_ops_on_the_gpu() {
+    device::on_the_gpu(&[
+        attention_pooler::golden_attention_pooler,
+        block_diag::golden_blockdiag_multiply,
+        block_diag::golden_blockdiag_linear,
+        butterfly::golden_butterfly_products,
+        butterfly::golden_butterfly_einsum,
+        convolution::golden_fftconv,
+        convolution::golden_shortconv,
+        filter::golden_filters,
+        pointwise::golden_pointwise,
+    ]);
 }

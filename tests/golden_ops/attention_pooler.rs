@@ -24,7 +24,7 @@ fn valid_of_last(file: &OpFile, length: usize) -> usize {
 }
 
 #[test]
-fn golden_attention_pooler() {
+pub fn golden_attention_pooler() {
     for file in files("attention_pooler") {
         let x = file.get("in.hidden");
         let [b, s, h] = x.shape()[..] else { panic!("{}", file.name) };

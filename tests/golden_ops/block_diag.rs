@@ -9,7 +9,7 @@ use super::{Arrange, Expected, as_tokens, as_weight, files, run};
 use crate::support::case::Case;
 
 #[test]
-fn golden_blockdiag_multiply() {
+pub fn golden_blockdiag_multiply() {
     for file in files("blockdiag_multiply") {
         let mut c = Case::new(0);
         let (x, rows) = as_tokens(&mut c, &file, "in.x");
@@ -32,7 +32,7 @@ fn shuffle(c: &mut Case, x: NodeId, nb: usize) -> NodeId {
 }
 
 #[test]
-fn golden_blockdiag_linear() {
+pub fn golden_blockdiag_linear() {
     for file in files("blockdiag_linear") {
         let mut c = Case::new(0);
         let (mut x, rows) = as_tokens(&mut c, &file, "in.x");

@@ -6,7 +6,7 @@ use super::{Arrange, Expected, as_tokens, as_weight, files, run};
 use crate::support::{case::Case, golden::OpFile};
 
 #[test]
-fn golden_butterfly_products() {
+pub fn golden_butterfly_products() {
     for file in files("butterfly_").iter().filter(|f| f.tensors.contains_key("in.w1")) {
         let mut c = Case::new(0);
         let (x, rows) = as_tokens(&mut c, file, "in.x");
@@ -25,7 +25,7 @@ fn golden_butterfly_products() {
 /// The result lies as (σ, λ), where the variants want (λ', ι): λ = ι for simple and rank; for blocks
 /// σ holds (λ', β2) and the wanted order is (λ', ι, β2).
 #[test]
-fn golden_butterfly_einsum() {
+pub fn golden_butterfly_einsum() {
     for file in files("butterfly_einsum") {
         let size = |name: &str| file.number(name) as usize;
         let (k, j, i, l) = (size("k"), size("j"), size("i"), size("l"));

@@ -6,7 +6,7 @@ use super::{Arrange, Expected, as_kernel, as_rows, as_weight, files, run};
 use crate::support::case::Case;
 
 #[test]
-fn golden_fftconv() {
+pub fn golden_fftconv() {
     for file in files("fftconv_") {
         let mut c = Case::new(0);
         let (x, rows) = as_rows(&mut c, &file, "in.u");
@@ -26,7 +26,7 @@ fn golden_fftconv() {
 }
 
 #[test]
-fn golden_shortconv() {
+pub fn golden_shortconv() {
     for file in files("shortconv_") {
         let mut c = Case::new(0);
         let (x, rows) = as_rows(&mut c, &file, "in.x");

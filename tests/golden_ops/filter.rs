@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 #[test]
-fn golden_filters() {
+pub fn golden_filters() {
     for file in files("filter_").iter().filter(|f| !f.name.contains("_tables")) {
         let of = tensors(&tree().m2bert().join(file.params["tables"].as_str().unwrap()));
         let length = file.get("out.k").shape()[1];
@@ -47,7 +47,7 @@ fn kernel(c: &mut Case, file: &OpFile, mlp: &str, out: &str, tables: [NodeId; 4]
 
 /// The tables themselves, built from nothing: t and deltas to the last bit, z to the sine's rounding.
 #[test]
-fn golden_filter_tables() {
+pub fn golden_filter_tables() {
     let files: Vec<OpFile> = files("filter_");
     let mut compared = 0;
     for file in files.iter().filter(|f| !f.name.contains("_tables")) {

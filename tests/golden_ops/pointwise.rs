@@ -9,7 +9,7 @@ use super::{Arrange, Expected, as_tokens, as_weight, files, run};
 use crate::support::case::Case;
 
 #[test]
-fn golden_pointwise() {
+pub fn golden_pointwise() {
     for file in files("pointwise") {
         let mut c = Case::new(0);
         let (x, rows) = as_tokens(&mut c, &file, "in.x");
