@@ -270,15 +270,14 @@ impl Plan {
             }
             Err(Error::Limit { what, needed, available, hint })
         };
-        // A GPU's buffers may lie in pieces, and hold more than values: its backend checks them.
-        let whole = self.buffers.iter().filter(|_| self.target.kind == Kind::Cpu);
-        for &b in whole {
-            limit(
-                "an activation buffer".into(),
-                b,
-                self.target.max_buffer.min(self.target.max_binding),
-                "use a smaller batch or shorter texts",
-            )?;
+        // A value may lie in pieces, but never less than a channel of it: how it is cut is for the
+        // backend, which checks each piece.
+        let most = self.target.max_buffer.min(self.target.max_binding);
+        let placed = |id: NodeId| matches!(self.places[id.index()], Place::Buffer(_));
+        for (id, node) in self.graph.iter().filter(|(id, _)| placed(*id)) {
+            let channel = self.bytes(id) / node.ty.width().unwrap_or(1).max(1) as u64;
+            let what = format!("a channel of {}", node.name);
+            limit(what, channel, most, "use a smaller batch or shorter texts")?;
         }
         limit(
             format!("a batch of {} tokens", self.class.tokens),

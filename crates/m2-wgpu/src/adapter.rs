@@ -2,12 +2,7 @@
 
 use std::{convert::Infallible, fmt, str::FromStr};
 
-use crate::{
-    Error, ProductVariant, Storage,
-    gpu::Gpu,
-    program::Settings,
-    variants::{Variant, variants},
-};
+use crate::{Error, ProductVariant, Storage, gpu::Gpu};
 
 /// Which adapter to open.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,7 +75,7 @@ pub enum Limits {
 
 impl Limits {
     /// What is asked of an adapter that grants `all`.
-    fn of(&self, all: wgpu::Limits) -> wgpu::Limits {
+    pub(crate) fn of(&self, all: wgpu::Limits) -> wgpu::Limits {
         match *self {
             Limits::Adapter => all,
             Limits::WebGpu => wgpu::Limits::default(),
@@ -127,7 +122,7 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    fn of(info: &wgpu::AdapterInfo) -> Self {
+    pub(crate) fn of(info: &wgpu::AdapterInfo) -> Self {
         let class = match info.device_type {
             wgpu::DeviceType::DiscreteGpu => Class::Discrete,
             wgpu::DeviceType::IntegratedGpu => Class::Integrated,
@@ -171,7 +166,7 @@ impl fmt::Display for Adapter {
     }
 }
 
-fn instance() -> wgpu::Instance {
+pub(crate) fn instance() -> wgpu::Instance {
     wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle())
 }
 
@@ -180,55 +175,8 @@ pub async fn adapters() -> Vec<Adapter> {
     enumerate(&instance()).await.iter().map(|a| Adapter::of(&a.get_info())).collect()
 }
 
-/// What an adapter offers, and what M2 makes of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Details {
-    /// The adapter.
-    pub adapter: Adapter,
-    /// Features that matter here, and whether it has them.
-    pub features: Vec<(&'static str, bool)>,
-    /// Limits that matter here, in bytes or as counts.
-    pub limits: Vec<(&'static str, u64)>,
-    /// Which kernels would serve which ops.
-    pub variants: Vec<Variant>,
-}
-
-/// All adapters that M2 can use with what they offer; `limits` as a device would take them.
-pub async fn details(limits: &Limits) -> Vec<Details> {
-    let options = Options { limits: limits.clone(), ..Options::default() };
-    enumerate(&instance()).await.iter().map(|a| Details::of(a, &options)).collect()
-}
-
-impl Details {
-    fn of(adapter: &wgpu::Adapter, options: &Options) -> Self {
-        let known = Adapter::of(&adapter.get_info());
-        let (features, limits) = (adapter.features(), options.limits.of(adapter.limits()));
-        let settings = Settings::of(&limits, options, known.class);
-        use wgpu::Features as F;
-        let has = |name, feature| (name, features.contains(feature));
-        Details {
-            features: vec![
-                has("f16 arithmetic", F::SHADER_F16),
-                has("subgroups", F::SUBGROUP),
-                has("cooperative matrices", F::EXPERIMENTAL_COOPERATIVE_MATRIX),
-                has("timestamps", F::TIMESTAMP_QUERY),
-                has("pipeline cache", F::PIPELINE_CACHE),
-            ],
-            limits: vec![
-                ("binding", limits.max_storage_buffer_binding_size),
-                ("buffer", limits.max_buffer_size),
-                ("workgroup memory", limits.max_compute_workgroup_storage_size.into()),
-                ("invocations", limits.max_compute_invocations_per_workgroup.into()),
-                ("storage buffers", limits.max_storage_buffers_per_shader_stage.into()),
-            ],
-            variants: variants(known.class, &settings, features),
-            adapter: known,
-        }
-    }
-}
-
 /// Adapters that run compute shaders with what every kernel needs.
-async fn enumerate(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
+pub(crate) async fn enumerate(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
     let mut all = instance.enumerate_adapters(wgpu::Backends::all()).await;
     all.retain(|a| {
         let limits = a.limits();

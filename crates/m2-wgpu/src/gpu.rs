@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::{Error, pipelines::Pipelines, submit::Countdown};
+use crate::{Error, pipelines::Pipelines};
 
 /// How many objects of the device have been made since it was opened.
 ///
@@ -34,6 +34,23 @@ pub(crate) struct Counters {
 struct Faults {
     lost: Option<String>,
     error: Option<Error>,
+}
+
+/// Destroys a device after so many dispatches, for tests.
+#[derive(Debug)]
+pub(crate) struct Countdown(AtomicU64);
+
+impl Default for Countdown {
+    fn default() -> Self {
+        Countdown(AtomicU64::new(u64::MAX))
+    }
+}
+
+impl Countdown {
+    /// Starts counting.
+    pub fn start(&self, dispatches: u64) {
+        self.0.store(dispatches, Ordering::Relaxed);
+    }
 }
 
 /// An opened device.
@@ -101,6 +118,17 @@ impl Gpu {
             (Some(message), _) => Err(Error::DeviceLost(message.clone())),
             (None, Some(error)) => Err(error),
             (None, None) => Ok(()),
+        }
+    }
+
+    /// Counts a dispatch; the last one of a countdown finds the device destroyed.
+    pub fn countdown(&self) {
+        let left = self.countdown.0.load(Ordering::Relaxed);
+        if left == 0 {
+            self.device.destroy();
+        }
+        if left != u64::MAX {
+            self.countdown.0.store(left.saturating_sub(1), Ordering::Relaxed);
         }
     }
 

@@ -23,9 +23,20 @@ pub(crate) struct Launch {
     /// How many workgroups.
     pub grid: Grid,
     /// First channel and first row of a dispatch that does a part of them.
-    pub window: (usize, usize),
+    pub window: Window,
     /// Operations at the class, by the op's own count.
     pub flops: u64,
+}
+
+/// First channel and first row of a dispatch.
+pub(crate) type Window = (usize, usize);
+
+/// The windows of dispatches, sorted; the one of all channels and rows is always there.
+pub(crate) fn windows<'a>(launches: impl Iterator<Item = &'a Launch>) -> Vec<Window> {
+    let mut windows: Vec<Window> = launches.map(|l| l.window).chain([(0, 0)]).collect();
+    windows.sort_unstable();
+    windows.dedup();
+    windows
 }
 
 /// Text of a kernel.

@@ -1,17 +1,13 @@
-//! From a plan's steps to dispatches, still without any object of the device.
+//! Where an op's file stands while it turns its node into dispatches, without any object of the device.
 
-use m2_ir::{
-    Dim, NodeId, Op, Plan, Sizes, Type,
-    plan::{Place, Step},
-};
+use m2_ir::{Dim, NodeId, Op, Plan, Sizes, Type, plan::Place};
 use shaders::Kernel;
 
 use crate::{
     Error, Storage,
-    launch::{Bind, Grid, Launch, Slot, Source},
+    launch::{Bind, Grid, Launch, Slot, Source, Window},
     layout::{self, Layout},
-    ops,
-    program::Settings,
+    settings::Settings,
     variants::Products,
     weights::storage,
 };
@@ -31,43 +27,34 @@ pub(crate) struct Lowering<'a> {
     /// given all pieces of a mixer's projections.
     pub in_passes: bool,
     /// First channel and first row of the dispatches that follow.
-    pub window: (usize, usize),
+    pub window: Window,
     node: NodeId,
-    launches: Vec<Launch>,
+    /// The dispatches so far.
+    pub launches: Vec<Launch>,
 }
 
-/// The dispatches of some steps.
-///
-/// # Errors
-/// When there is no kernel for a form of an op.
-pub(crate) fn lower(
-    plan: &Plan,
-    steps: &[Step],
-    settings: &Settings,
-    pieces: &[usize],
-) -> Result<Vec<Launch>, Error> {
-    let class = layout::class(&plan.class);
-    let (window, node, launches) = ((0, 0), NodeId(0), Vec::new());
-    let mixers = plan.graph.nodes().iter().filter(|n| matches!(n.op, Op::SequenceMixer(_)));
-    let in_passes = mixers.into_iter().any(|n| pieces[n.inputs[0].index()] > 1);
-    let products = settings.products;
-    let mut cx =
-        Lowering { plan, class, settings, products, pieces, in_passes, window, node, launches };
-    for step in steps {
-        let before = cx.launches.len();
-        for &id in &step.nodes {
-            // What lives inside its step only is computed by the op that reads it.
-            if !matches!(plan.places[id.index()], Place::Unused | Place::Region) {
-                (cx.window, cx.node) = (window, id);
-                ops::lower(&mut cx, &plan.graph.node(id).op)?;
-            }
+impl<'a> Lowering<'a> {
+    /// Stands before the first node.
+    pub fn new(plan: &'a Plan, settings: &'a Settings, pieces: &'a [usize]) -> Self {
+        let mut mixers = plan.graph.nodes().iter().filter(|n| matches!(n.op, Op::SequenceMixer(_)));
+        Lowering {
+            plan,
+            class: layout::class(&plan.class),
+            settings,
+            products: settings.products,
+            pieces,
+            in_passes: mixers.any(|n| pieces[n.inputs[0].index()] > 1),
+            window: (0, 0),
+            node: NodeId(0),
+            launches: Vec::new(),
         }
-        share_flops(plan, step, &mut cx.launches[before..]);
     }
-    Ok(cx.launches)
-}
 
-impl Lowering<'_> {
+    /// Goes to a node: its dispatches do all channels and rows until they say otherwise.
+    pub fn stand_at(&mut self, node: NodeId) {
+        (self.window, self.node) = ((0, 0), node);
+    }
+
     /// The node that is lowered: the result.
     pub fn out(&self) -> NodeId {
         self.node
@@ -179,24 +166,6 @@ impl Lowering<'_> {
             window: self.window,
             flops: 0,
         });
-    }
-}
-
-/// Spreads the operations of a step's nodes over its dispatches: those of an op over the kernels of
-/// its own folder where there are some, the others over all that are left.
-fn share_flops(plan: &Plan, step: &Step, launches: &mut [Launch]) {
-    let own = |l: &Launch, op: &str| l.label.split('/').next() == Some(op);
-    let ops: Vec<&str> = step.nodes.iter().map(|id| plan.graph.node(*id).op.name()).collect();
-    let strangers: Vec<bool> = launches.iter().map(|l| !ops.iter().any(|op| own(l, op))).collect();
-    for &id in step.nodes.iter().filter(|id| plan.places[id.index()] != Place::Unused) {
-        let node = plan.graph.node(id);
-        let types: Vec<&Type> = node.inputs.iter().map(|i| &plan.graph.node(*i).ty).collect();
-        let flops = node.op.rule().flops(&types, &node.ty, &plan.class);
-        let last = step.nodes.last() == Some(&id);
-        let mine: Vec<usize> = (0..launches.len())
-            .filter(|&i| own(&launches[i], node.op.name()) || last && strangers[i])
-            .collect();
-        mine.iter().for_each(|&i| launches[i].flops += flops / mine.len() as u64);
     }
 }
 

@@ -7,10 +7,9 @@ use m2_ir::{Dim, NodeId, Op, Plan, Sizes, plan::Place};
 use crate::{
     Error,
     buffer::padded,
-    launch::{Bind, Launch, Slot},
+    launch::{Bind, Launch, Slot, windows},
     layout::Layout,
-    parts::windows,
-    program::Settings,
+    settings::Settings,
     sizes::{self, RunRow},
     weights,
 };

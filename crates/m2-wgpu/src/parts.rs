@@ -9,27 +9,16 @@ use crate::{
     buffer::Buffer,
     draft::Draft,
     gpu::Gpu,
-    launch::{Bind, Launch, Slot},
+    launch::{Bind, Slot, Window, windows},
     layout::Layout,
     memory::is_activation,
-    program::Settings,
+    settings::Settings,
     sizes::{self, RunRow, RunSizes},
     weights::{storage, stored_bytes},
 };
 
 /// Bindings begin at multiples of this, on every device.
 const BINDING_ALIGN: u64 = 256;
-
-/// First channel and first row of a dispatch.
-type Window = (usize, usize);
-
-/// The windows of dispatches, sorted; the one of all channels and rows is always there.
-pub(crate) fn windows<'a>(launches: impl Iterator<Item = &'a Launch>) -> Vec<Window> {
-    let mut windows: Vec<Window> = launches.map(|l| l.window).chain([(0, 0)]).collect();
-    windows.sort_unstable();
-    windows.dedup();
-    windows
-}
 
 /// A part of a buffer.
 #[derive(Clone)]

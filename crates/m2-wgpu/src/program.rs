@@ -13,29 +13,10 @@ use crate::{
     parts::{Part, Parts},
     pipelines::Progress,
     profile::{Timed, profile},
+    settings::{Pace, Settings},
     sizes::{self, RunSizes},
-    submit::{Dispatch, Pace, prepare, submit},
-    variants::Products,
+    submit::{Dispatch, prepare, submit},
 };
-
-/// What the device's limits and options decide.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Settings {
-    /// Longest transform in workgroup memory.
-    pub longest_transform: usize,
-    /// Bytes of each kind of intermediate values that long convolutions keep at a time.
-    pub scratch: u64,
-    /// Largest binding in bytes.
-    pub max_binding: u64,
-    /// Largest buffer in bytes.
-    pub max_buffer: u64,
-    /// Memory that a program may take, in bytes.
-    pub max_memory: u64,
-    /// How work is cut into submissions.
-    pub pace: Pace,
-    /// How products are computed.
-    pub products: Products,
-}
 
 struct Input {
     name: String,

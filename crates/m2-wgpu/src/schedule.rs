@@ -8,7 +8,7 @@ use crate::{
     launch::{Bind, Launch, Slot},
     layout::{self, Layout},
     memory::is_activation,
-    program::Settings,
+    settings::Settings,
 };
 
 /// The dispatches of a run and the memory of its program.

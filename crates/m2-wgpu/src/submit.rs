@@ -1,13 +1,12 @@
 //! Dispatches: made once, recorded again in every run, submitted in portions that no watchdog minds.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crate::{
     Error, Weights,
     gpu::Gpu,
     launch::{Bind, Grid, Launch},
     parts::{Part, Parts},
     pipelines::{Pipeline, Progress},
+    settings::Pace,
     sizes::RunSizes,
 };
 
@@ -104,16 +103,6 @@ fn distinct(given: &[Part]) -> u64 {
     counted.map(|i| given[i].bytes).sum()
 }
 
-/// How work is cut into submissions.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
-    /// Operations in a second that any device of its class does.
-    pub flops_per_second: f64,
-    /// Seconds that a submission should take at most, by that guess; drivers and browsers reset a
-    /// device whose work takes longer than two.
-    pub seconds: f64,
-}
-
 /// Records and submits dispatches, the true sizes deciding their grids; `last` is recorded after
 /// them.
 ///
@@ -166,34 +155,4 @@ fn portion<'a, 'd>(
         }
     }
     Ok(&[])
-}
-
-/// Destroys a device after so many dispatches, for tests.
-#[derive(Debug)]
-pub(crate) struct Countdown(AtomicU64);
-
-impl Default for Countdown {
-    fn default() -> Self {
-        Countdown(AtomicU64::new(u64::MAX))
-    }
-}
-
-impl Countdown {
-    /// Starts counting.
-    pub fn start(&self, dispatches: u64) {
-        self.0.store(dispatches, Ordering::Relaxed);
-    }
-}
-
-impl Gpu {
-    /// Counts a dispatch; the last one of a countdown finds the device destroyed.
-    fn countdown(&self) {
-        let left = self.countdown.0.load(Ordering::Relaxed);
-        if left == 0 {
-            self.device.destroy();
-        }
-        if left != u64::MAX {
-            self.countdown.0.store(left.saturating_sub(1), Ordering::Relaxed);
-        }
-    }
 }

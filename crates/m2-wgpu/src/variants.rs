@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{Class, program::Settings};
+use crate::Class;
 
 /// How matrix products are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,17 +71,6 @@ pub(crate) struct Products {
     pub weights: Storage,
 }
 
-/// A choice that was made for an adapter, for `m2 info`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Variant {
-    /// The op.
-    pub op: &'static str,
-    /// The kernels that serve it.
-    pub variant: String,
-    /// Why a faster one is refused, if there is one.
-    pub refused: Option<String>,
-}
-
 /// The variant that suits an adapter.
 pub(crate) fn product_variant(class: Class) -> ProductVariant {
     match class {
@@ -89,64 +78,5 @@ pub(crate) fn product_variant(class: Class) -> ProductVariant {
         Class::Discrete | Class::Integrated | Class::Virtual | Class::Other => {
             ProductVariant::Tiled
         }
-    }
-}
-
-/// Which variants serve the ops on an adapter whose settings are these.
-pub(crate) fn variants(
-    class: Class,
-    settings: &Settings,
-    features: wgpu::Features,
-) -> Vec<Variant> {
-    let mut all: Vec<Variant> = ["matmul", "block_diag_matmul", "monarch"]
-        .map(|op| {
-            let variant = settings.products.variant.name().to_owned();
-            Variant { op, variant, refused: Some(refused_products(class, features)) }
-        })
-        .into();
-    let points = settings.longest_transform;
-    all.extend(["sequence_mixer", "conv_pair", "long_conv"].map(|op| Variant {
-        op,
-        variant: format!("one kernel to {points} tokens, three passes beyond"),
-        refused: Some(format!(
-            "one kernel for longer rows: workgroup memory holds {points} points"
-        )),
-    }));
-    all
-}
-
-fn refused_products(class: Class, features: wgpu::Features) -> String {
-    if class == Class::Software {
-        return "tiled: a software adapter's workgroup memory is ordinary memory, and slower"
-            .into();
-    }
-    let matrices = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
-    match features.contains(matrices) {
-        true => {
-            "cooperative matrices: the adapter has them, there is no kernel for them yet".into()
-        }
-        false => "cooperative matrices: the adapter has none".into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn software_adapters_multiply_in_registers() {
-        let of = |class| {
-            let mut settings = Settings::webgpu();
-            settings.products.variant = product_variant(class);
-            variants(class, &settings, wgpu::Features::empty())
-        };
-        assert_eq!(of(Class::Software)[0].variant, "direct");
-        assert!(of(Class::Software)[0].refused.as_ref().is_some_and(|r| r.starts_with("tiled")));
-        assert_eq!(of(Class::Discrete)[0].variant, "tiled");
-        assert!(of(Class::Discrete).iter().any(|v| v.variant.contains("2048 tokens")));
-        for v in ProductVariant::ALL {
-            assert_eq!(v.name().parse(), Ok(v));
-        }
-        assert!("fast".parse::<ProductVariant>().is_err());
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     buffer::{Buffer, padded},
     gpu::Gpu,
     launch::{Bind, Launch, Slot},
-    program::Settings,
+    settings::Settings,
     upload::Uploader,
 };
 

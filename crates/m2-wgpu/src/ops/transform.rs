@@ -179,7 +179,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{layout::Layout, lowering, program::Settings};
+    use crate::{draft, layout::Layout, settings::Settings};
 
     const H: usize = 768;
     const BINDING: u64 = 128 << 20;
@@ -227,7 +227,7 @@ mod tests {
         let plan = lower(&mixer(n), &target, class, Fusion::Full).unwrap();
         let settings = Settings { longest_transform: 2048, ..Settings::webgpu() };
         let pieces = vec![1; plan.graph.nodes().len()];
-        let launches = lowering::lower(&plan, &plan.steps, &settings, &pieces).unwrap();
+        let launches = draft::lower(&plan, &plan.steps, &settings, &pieces).unwrap();
         let mut buffers: BTreeMap<usize, usize> = BTreeMap::new();
         for bind in launches.iter().flat_map(|l| &l.bindings) {
             let (Bind::Read(slot) | Bind::Write(slot)) = *bind;
