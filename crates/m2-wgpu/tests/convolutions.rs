@@ -233,21 +233,9 @@ fn small_signals_keep_their_precision_beside_large_ones() {
 
 /// Kernels of n positions made by a network of a few neurons.
 fn filter(g: &mut Builder, name: &str, n: usize, h: usize) -> NodeId {
-    let (o, e) = (6, 5);
-    let shapes: [&[usize]; 11] = [
-        &[1, n, e],
-        &[1, n, 1],
-        &[1, 1, h],
-        &[1, o],
-        &[o, e],
-        &[o],
-        &[o, o],
-        &[o],
-        &[o, o],
-        &[o],
-        &[h, o],
-    ];
-    let x: Vec<NodeId> = (0..).zip(shapes).map(|(i, s)| g.param(format!("{name}{i}"), s)).collect();
+    let shapes = ops::ImplicitFilter::operands(n, 5, 6, h);
+    let x: Vec<NodeId> =
+        (0..).zip(shapes).map(|(i, s)| g.param(format!("{name}{i}"), &s)).collect();
     g.add(ops::ImplicitFilter { w_mod: 3.0 }, &x).unwrap()
 }
 

@@ -13,20 +13,10 @@ const INNER: usize = 4 * H;
 const SPAN: usize = 64;
 
 fn spectrum(g: &mut Builder) -> NodeId {
-    let sizes: [&[usize]; 11] = [
-        &[1, SPAN, 3],
-        &[1, SPAN, 1],
-        &[1, 1, H],
-        &[1, 4],
-        &[4, 3],
-        &[4],
-        &[4, 4],
-        &[4],
-        &[4, 4],
-        &[4],
-        &[H, 4],
-    ];
-    let f: Vec<_> = (0..).zip(sizes).map(|(i, s)| g.param(format!("f{i}"), s)).collect();
+    let f: Vec<_> = (0..)
+        .zip(ops::ImplicitFilter::operands(SPAN, 3, 4, H))
+        .map(|(i, s)| g.param(format!("f{i}"), &s))
+        .collect();
     let k = g.add(ops::ImplicitFilter { w_mod: 1.0 }, &f).unwrap();
     let d = g.param("d", &[H]);
     let op = ops::ConvSpectrum { reverse: Some(ReverseLag::Next), pair: true };

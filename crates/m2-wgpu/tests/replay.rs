@@ -35,20 +35,10 @@ fn graph() -> Graph {
     let w_in = g.param("in", &[3 * H, H]);
     let p = g.add(ops::MatMul::linear(), &[x, w_in]).unwrap();
     let (w, b) = (g.param("short", &[3 * H, 1, 3]), g.param("bias", &[3 * H]));
-    let sizes: [&[usize]; 11] = [
-        &[1, 32, 5],
-        &[1, 32, 1],
-        &[1, 1, H],
-        &[1, 4],
-        &[4, 5],
-        &[4],
-        &[4, 4],
-        &[4],
-        &[4, 4],
-        &[4],
-        &[H, 4],
-    ];
-    let f: Vec<_> = (0..).zip(sizes).map(|(i, s)| g.param(format!("f{i}"), s)).collect();
+    let f: Vec<_> = (0..)
+        .zip(ops::ImplicitFilter::operands(32, 5, 4, H))
+        .map(|(i, s)| g.param(format!("f{i}"), &s))
+        .collect();
     let k = g.add(ops::ImplicitFilter { w_mod: 1.0 }, &f).unwrap();
     let d = g.param("d", &[H]);
     let reverse = Some(ops::ReverseLag::Next);

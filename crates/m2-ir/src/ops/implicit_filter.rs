@@ -14,6 +14,41 @@ pub struct ImplicitFilter {
     pub w_mod: f64,
 }
 
+impl ImplicitFilter {
+    /// Shapes of its operands, in their order: N positions of E features, O neurons, H channels.
+    pub fn operands<T: Copy + From<usize>>(n: T, e: T, o: T, h: T) -> [Vec<T>; 11] {
+        let one = T::from(1);
+        [
+            vec![one, n, e],
+            vec![one, n, one],
+            vec![one, one, h],
+            vec![one, o],
+            vec![o, e],
+            vec![o],
+            vec![o, o],
+            vec![o],
+            vec![o, o],
+            vec![o],
+            vec![h, o],
+        ]
+    }
+}
+
+/// What messages call its operands.
+const NAMES: [&str; 11] = [
+    "z",
+    "t",
+    "deltas",
+    "freq",
+    "W0",
+    "a bias",
+    "a hidden weight",
+    "a bias",
+    "a hidden weight",
+    "a bias",
+    "W6",
+];
+
 impl Rule for ImplicitFilter {
     fn name(&self) -> &'static str {
         "implicit_filter"
@@ -21,25 +56,16 @@ impl Rule for ImplicitFilter {
 
     fn infer(&self, x: &[&Type]) -> Result<Type, String> {
         arity(x, 11, "z, t, deltas, freq, W0, b0, W2, b2, W4, b4, W6")?;
-        let one = Dim::Fixed(1);
         let ([_, n @ Dim::Fixed(_), e @ Dim::Fixed(_)], [h @ Dim::Fixed(_), o @ Dim::Fixed(_)]) =
             (&x[0].shape[..], &x[10].shape[..])
         else {
             return Err(format!("needs z [1, N, E] and W6 [H, O], found {} and {}", x[0], x[10]));
         };
-        let (n, e, h, o) = (*n, *e, *h, *o);
-        shape(x[0], &[one, n, e], "z")?;
-        shape(x[1], &[one, n, one], "t")?;
-        shape(x[2], &[one, one, h], "deltas")?;
-        shape(x[3], &[one, o], "freq")?;
-        shape(x[4], &[o, e], "W0")?;
-        for i in [5, 7, 9] {
-            shape(x[i], &[o], "a bias")?;
+        let expected = Self::operands(*n, *e, *o, *h);
+        for ((x, expected), name) in x.iter().zip(&expected).zip(NAMES) {
+            shape(x, expected, name)?;
         }
-        for i in [6, 8] {
-            shape(x[i], &[o, o], "a hidden weight")?;
-        }
-        Ok(Type::new([Dim::Span, h], x[0].dtype))
+        Ok(Type::new([Dim::Span, *h], x[0].dtype))
     }
 
     fn locality(&self) -> Locality {

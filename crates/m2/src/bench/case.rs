@@ -205,21 +205,10 @@ pub(super) fn product(
 
 /// The spectrum of implicit filters, which depends on weights alone.
 fn spectrum(g: &mut Builder, l: usize, h: usize, pair: bool) -> Result<NodeId, m2_ir::Error> {
-    let o = 16;
-    let shapes: [&[usize]; 11] = [
-        &[1, l, 5],
-        &[1, l, 1],
-        &[1, 1, h],
-        &[1, o],
-        &[o, 5],
-        &[o],
-        &[o, o],
-        &[o],
-        &[o, o],
-        &[o],
-        &[h, o],
-    ];
-    let f: Vec<_> = (0..).zip(shapes).map(|(i, s)| g.param(format!("f{i}"), s)).collect();
+    let f: Vec<_> = (0..)
+        .zip(ops::ImplicitFilter::operands(l, 5, 16, h))
+        .map(|(i, s)| g.param(format!("f{i}"), &s))
+        .collect();
     let k = g.add(ops::ImplicitFilter { w_mod: 1.0 }, &f)?;
     let d = g.param("d", &[h]);
     let one = [k, k, d];
