@@ -42,6 +42,7 @@ fn a_folder_is_planned_without_its_weights() {
     run(&[&["graph"], &model[..], &["33"]].concat()).refused(&["32", "33"]);
     run(&["graph", "--model", "no-such-model"]).refused(&["no-such-model", "m2-bert-80m"]);
     run(&["graph", "--length", "0"]).refused(&["0 tokens"]);
+    run(&["graph", "--json"]).refused(&["--counts", "--predict"]);
 }
 
 #[test]

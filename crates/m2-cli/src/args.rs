@@ -429,14 +429,14 @@ pub struct Graph {
     #[arg(long, default_value = "cpu")]
     pub device: String,
     /// Count operations, bytes and dispatches instead of listing the plan.
-    #[arg(long)]
+    #[arg(long, group = "counted")]
     pub counts: bool,
     /// Predict from counted bytes and operations how long each kernel takes on an H100 and an RTX
     /// 4090, by their data sheets.
-    #[arg(long, conflicts_with = "counts")]
+    #[arg(long, group = "counted")]
     pub predict: bool,
     /// Print JSON, with --counts or --predict.
-    #[arg(long)]
+    #[arg(long, requires = "counted")]
     pub json: bool,
     /// Draw the plan into this file, or with --dump-after the graph.
     #[arg(long)]
