@@ -1,11 +1,11 @@
 //! A model whose GPU is lost, or grants little: the answer is right, or an error that says why.
 
-use m2::{Device, Error, Gpu, GpuOptions, Model, OpenOptions};
+use m2::{Device, Error, Gpu, Model, OpenOptions};
 use m2_ir::{Batch, HostTensor, Text};
-use m2_wgpu::{Limits, Options};
+use m2_wgpu::Limits;
 use pollster::block_on;
 
-use crate::support::{golden::tree, random::Random};
+use crate::support::{device::gpu_within, golden::tree, random::Random};
 
 /// Rows of several lengths within the small golden model's 32 tokens.
 fn batch(random: &mut Random) -> Batch {
@@ -20,19 +20,6 @@ fn batch(random: &mut Random) -> Batch {
 fn open(device: Device) -> Model {
     let folder = tree().folders(&["m2_h64_l2_s32"]).remove(0);
     Model::open(&folder, device, OpenOptions::default()).unwrap()
-}
-
-fn gpu(limits: Limits) -> Result<Option<Device>, Error> {
-    let device = Options { limits, ..Options::default() };
-    let required = std::env::var_os("M2_REQUIRE_GPU").is_some();
-    match block_on(Device::gpu(GpuOptions { device, kernels: None })) {
-        Ok(device) => Ok(Some(device)),
-        Err(Error::Gpu(m2_wgpu::Error::NoAdapter { .. })) if !required => {
-            println!("skipped: no adapter");
-            Ok(None)
-        }
-        Err(e) => Err(e),
-    }
 }
 
 fn backend(model: &Model) -> &Gpu {
@@ -58,7 +45,7 @@ fn compare(found: &[HostTensor], expected: &[HostTensor], batch: &Batch) {
 
 #[test]
 fn a_model_outlives_fifty_lost_gpus() {
-    let Some(device) = gpu(Limits::WebGpu).unwrap() else { return };
+    let Some(device) = gpu_within(Limits::WebGpu).unwrap() else { return };
     let (mut ours, mut oracle) = (open(device), open(Device::cpu(1)));
     let mut random = Random::new(50);
     let mut healed = 0;
@@ -78,7 +65,7 @@ fn a_model_outlives_fifty_lost_gpus() {
 
 #[test]
 fn a_model_runs_within_any_gpu_limits_or_says_why_not() {
-    if gpu(Limits::WebGpu).unwrap().is_none() {
+    if gpu_within(Limits::WebGpu).unwrap().is_none() {
         return;
     }
     let mut oracle = open(Device::cpu(1));
@@ -92,7 +79,7 @@ fn a_model_runs_within_any_gpu_limits_or_says_why_not() {
         };
         let batch = batch(&mut random);
         let expected = block_on(oracle.run(&batch, HIDDEN)).unwrap();
-        let found = gpu(limits.clone()).and_then(|device| {
+        let found = gpu_within(limits.clone()).and_then(|device| {
             let mut ours = open(device.unwrap());
             block_on(ours.run(&batch, HIDDEN))
         });
@@ -114,7 +101,7 @@ fn a_model_runs_within_any_gpu_limits_or_says_why_not() {
 
 #[test]
 fn odd_batches_run_on_the_gpu() {
-    let Some(device) = gpu(Limits::WebGpu).unwrap() else { return };
+    let Some(device) = gpu_within(Limits::WebGpu).unwrap() else { return };
     let (mut ours, mut oracle) = (open(device), open(Device::cpu(0)));
     let id = [7];
     let one = Text { ids: &id, token_types: None, valid: 1 };

@@ -8,17 +8,17 @@
 
 use std::time::Instant;
 
-use m2::{Device, GpuOptions};
+use m2::Device;
 use m2_data::Tokenizer;
 use m2_ir::{
     Batch, HostTensor, Text, passes,
     plan::{Fusion, lower},
 };
 use m2_nn::{Heads, init::init, models, presets::Preset};
-use m2_wgpu::{Limits, Options};
+use m2_wgpu::Limits;
 use pollster::block_on;
 
-use crate::support::house;
+use crate::support::{device::gpu_within, house};
 
 /// Words of this repository's own documents, over and over, cut after so many tokens.
 fn ids(tokens: usize) -> Vec<u32> {
@@ -115,10 +115,7 @@ fn a_text_of_32768_tokens_fits_the_default_limits() {
     let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<usize>().ok());
     let ids = ids(number("M2_LONG_TOKENS").unwrap_or(32_768));
     let model = Model::new();
-    let open = || {
-        let device = Options { limits: Limits::WebGpu, ..Options::default() };
-        block_on(Device::gpu(GpuOptions { device, kernels: None })).unwrap()
-    };
+    let open = || gpu_within(Limits::WebGpu).unwrap().expect("a GPU or software adapter");
     let found = model.run(&open(), &ids);
     let expected: Vec<f64> = model.run(&Device::cpu(0), &ids).into_iter().map(f64::from).collect();
     let worst = compare("against the CPU's f32", &found, &expected, ids.len());

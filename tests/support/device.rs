@@ -2,7 +2,8 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use m2::{Device, GpuOptions};
+use m2::{Device, Error, GpuOptions};
+use m2_wgpu::{Limits, Options};
 use pollster::block_on;
 
 thread_local! {
@@ -16,13 +17,20 @@ pub fn current() -> Rc<Device> {
 
 /// Opens the GPU, or software adapter, that the environment selects; none where there is none.
 pub fn gpu() -> Option<Device> {
-    match block_on(Device::gpu(GpuOptions::default())) {
-        Ok(device) => Some(device),
-        Err(e) => {
-            assert!(std::env::var_os("M2_REQUIRE_GPU").is_none(), "{e}");
-            println!("skipped: {e}");
-            None
+    gpu_within(Limits::Adapter).unwrap()
+}
+
+/// The same within some limits.
+pub fn gpu_within(limits: Limits) -> Result<Option<Device>, Error> {
+    let device = Options { limits, ..Options::default() };
+    let required = std::env::var_os("M2_REQUIRE_GPU").is_some();
+    match block_on(Device::gpu(GpuOptions { device, kernels: None })) {
+        Ok(device) => Ok(Some(device)),
+        Err(Error::Gpu(m2_wgpu::Error::NoAdapter { .. })) if !required => {
+            println!("skipped: no adapter");
+            Ok(None)
         }
+        Err(e) => Err(e),
     }
 }
 
