@@ -4,7 +4,7 @@
 //! a plan fixes (shapes, strides, switches) are override constants, set when a pipeline is made.
 
 /// One entry point `main` and the text it needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Kernel {
     /// Folder and file of the op's own part.
     pub name: &'static str,

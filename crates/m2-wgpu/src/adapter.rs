@@ -117,7 +117,7 @@ pub struct Adapter {
     pub driver: String,
     /// What kind of processor it is.
     pub class: Class,
-    /// A name for files about this adapter: equal for equal devices and drivers.
+    /// A name for files about this adapter: equal for equal devices.
     pub key: String,
 }
 

@@ -60,8 +60,8 @@ pub struct Variant {
     pub op: &'static str,
     /// The kernels that serve it.
     pub variant: String,
-    /// Why a faster one is refused, if there is one.
-    pub refused: Option<String>,
+    /// Which faster one is refused, and why.
+    pub refused: String,
 }
 
 /// Which variants serve the ops on an adapter whose settings are these.
@@ -69,16 +69,14 @@ fn variants(class: Class, settings: &Settings, features: wgpu::Features) -> Vec<
     let mut all: Vec<Variant> = ["matmul", "block_diag_matmul", "monarch"]
         .map(|op| {
             let variant = settings.products.variant.name().to_owned();
-            Variant { op, variant, refused: Some(refused_products(class, features)) }
+            Variant { op, variant, refused: refused_products(class, features) }
         })
         .into();
     let points = settings.longest_transform;
     all.extend(["sequence_mixer", "conv_pair", "long_conv"].map(|op| Variant {
         op,
         variant: format!("one kernel to {points} tokens, three passes beyond"),
-        refused: Some(format!(
-            "one kernel for longer rows: workgroup memory holds {points} points"
-        )),
+        refused: format!("one kernel for longer rows: workgroup memory holds {points} points"),
     }));
     all
 }
@@ -110,7 +108,7 @@ mod tests {
             variants(class, &settings, wgpu::Features::empty())
         };
         assert_eq!(of(Class::Software)[0].variant, "direct");
-        assert!(of(Class::Software)[0].refused.as_ref().is_some_and(|r| r.starts_with("tiled")));
+        assert!(of(Class::Software)[0].refused.starts_with("tiled"));
         assert_eq!(of(Class::Discrete)[0].variant, "tiled");
         assert!(of(Class::Discrete).iter().any(|v| v.variant.contains("2048 tokens")));
         for v in ProductVariant::ALL {

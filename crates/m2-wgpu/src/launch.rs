@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use m2_ir::{Dim, NodeId};
 use shaders::Kernel;
 
-use crate::{Error, sizes::RunSizes};
+use crate::{Error, sizes::RunSizes, tables::Table};
 
 /// A dispatch before any object of the device exists.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ pub(crate) fn windows<'a>(launches: impl Iterator<Item = &'a Launch>) -> Vec<Win
 }
 
 /// Text of a kernel.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Source {
     /// A kernel with the constants of its text.
     Kernel(Kernel, Vec<u32>),
@@ -67,6 +67,15 @@ pub(crate) enum Bind {
     Write(Slot),
 }
 
+impl Bind {
+    /// Which buffer.
+    pub fn slot(self) -> Slot {
+        match self {
+            Bind::Read(slot) | Bind::Write(slot) => slot,
+        }
+    }
+}
+
 /// Which buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Slot {
@@ -82,12 +91,8 @@ pub(crate) enum Slot {
     First,
     /// Asked positions.
     Asked,
-    /// Twiddles of a transform of this many points.
-    Roots(usize),
-    /// Twiddles of a transform of so many points in passes, and how many of them are consecutive.
-    LongRoots(usize, usize),
-    /// ALiBi's slopes for this many heads.
-    Slopes(usize),
+    /// A table that programs share.
+    Table(Table),
     /// A buffer that lives for one node only: its number and its elements.
     Scratch(usize, usize),
 }

@@ -48,6 +48,7 @@ mod schedule;
 mod settings;
 mod sizes;
 mod submit;
+mod tables;
 mod upload;
 mod variants;
 mod weights;

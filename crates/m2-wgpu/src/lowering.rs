@@ -8,7 +8,6 @@ use crate::{
     launch::{Bind, Grid, Launch, Slot, Source, Window},
     layout::{self, Layout},
     settings::Settings,
-    variants::Products,
     weights::storage,
 };
 
@@ -19,8 +18,6 @@ pub(crate) struct Lowering<'a> {
     pub class: Sizes,
     /// What the device's limits and options decide.
     pub settings: &'a Settings,
-    /// How products are computed.
-    pub products: Products,
     /// In how many pieces each value lies.
     pieces: &'a [usize],
     /// Whether long convolutions go in passes however short their rows are: one kernel cannot be
@@ -41,7 +38,6 @@ impl<'a> Lowering<'a> {
             plan,
             class: layout::class(&plan.class),
             settings,
-            products: settings.products,
             pieces,
             in_passes: mixers.any(|n| pieces[n.inputs[0].index()] > 1),
             window: (0, 0),
@@ -119,7 +115,7 @@ impl<'a> Lowering<'a> {
 
     /// How a weight of products is stored.
     pub fn storage(&self, w: NodeId) -> Storage {
-        storage(&self.plan.graph, w, self.products.weights)
+        storage(&self.plan.graph, w, self.settings.products.weights)
     }
 
     /// The error for a form of the op that has no kernel.

@@ -7,10 +7,11 @@ use m2_ir::{Dim, NodeId, Op, Plan, Sizes, plan::Place};
 use crate::{
     Error,
     buffer::padded,
-    launch::{Bind, Launch, Slot, windows},
+    launch::{Launch, Slot, windows},
     layout::Layout,
     settings::Settings,
     sizes::{self, RunRow},
+    tables::Table,
     weights,
 };
 
@@ -85,8 +86,7 @@ impl Buffers {
             }
         }
         for bind in launches.flat_map(|l| &l.bindings) {
-            let (Bind::Read(slot) | Bind::Write(slot)) = bind;
-            if let Slot::Scratch(i, elements) = *slot {
+            if let Slot::Scratch(i, elements) = bind.slot() {
                 let most = buffers.scratch.entry(i).or_default();
                 *most = (elements as u64 * 4).max(*most);
             }
@@ -155,7 +155,7 @@ pub(crate) fn memory<'a>(
     ];
     Memory {
         weights: weights::bytes(&plan.graph, settings.products.weights),
-        tables: weights::table_bytes(launches),
+        tables: weights::tables(launches).into_iter().map(Table::bytes).sum(),
         kept: of(true),
         activations: sum(&mut buffers.activations.iter().flatten().copied()),
         scratch: sum(&mut buffers.scratch.values().copied()),

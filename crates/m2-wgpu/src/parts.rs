@@ -9,12 +9,12 @@ use crate::{
     buffer::Buffer,
     draft::Draft,
     gpu::Gpu,
-    launch::{Bind, Slot, Window, windows},
+    launch::{Slot, Window, windows},
     layout::Layout,
     memory::is_activation,
     settings::Settings,
     sizes::{self, RunRow, RunSizes},
-    weights::{storage, stored_bytes},
+    weights::{storage, stored_bytes, tables},
 };
 
 /// Bindings begin at multiples of this, on every device.
@@ -93,9 +93,9 @@ impl Parts {
             };
             values.extend(found.map(|b| (id, b)));
         }
-        for bind in draft.launches().flat_map(|l| &l.bindings) {
-            let (Bind::Read(slot) | Bind::Write(slot)) = bind;
-            weights.table(gpu, *slot);
+        // Now, where a failed allocation is noticed.
+        for table in tables(draft.launches()) {
+            weights.table(gpu, table);
         }
         let windows = windows(draft.launches());
         use wgpu::BufferUsages as Usage;
@@ -248,9 +248,7 @@ impl Parts {
             Slot::Rows => Part::whole(&self.rows),
             Slot::First => Part::whole(&self.first),
             Slot::Asked => Part::whole(&self.asked),
-            Slot::Roots(n) => Part::whole(weights.roots(gpu, n)),
-            Slot::LongRoots(n, low) => Part::whole(weights.long_roots(gpu, n, low)),
-            Slot::Slopes(heads) => Part::whole(weights.slopes(gpu, heads)),
+            Slot::Table(table) => Part::whole(weights.table(gpu, table)),
             Slot::Scratch(i, elements) => {
                 self.check_binding("an intermediate value", elements as u64 * 4)?;
                 Part::whole(&self.scratch[&i])

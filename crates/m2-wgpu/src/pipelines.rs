@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Mutex};
 use crate::{
     Error,
     gpu::{Gpu, lock},
-    launch::{Bind, Launch},
+    launch::{Bind, Launch, Source},
 };
 
 /// A pipeline and the layout of its one bind group.
@@ -15,10 +15,10 @@ pub(crate) struct Pipeline {
     pub layout: wgpu::BindGroupLayout,
 }
 
-/// What tells pipelines apart: text, constants (as bits), which bindings are written.
+/// What tells pipelines apart: module, constants (as bits), which bindings are written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    text: String,
+    source: Source,
     constants: Vec<(&'static str, u64)>,
     written: Vec<bool>,
 }
@@ -26,7 +26,7 @@ pub(crate) struct Key {
 impl Key {
     fn of(launch: &Launch) -> Self {
         Key {
-            text: launch.source.text().into_owned(),
+            source: launch.source.clone(),
             constants: launch.constants.iter().map(|(n, v)| (*n, v.to_bits())).collect(),
             written: launch.bindings.iter().map(|b| matches!(b, Bind::Write(_))).collect(),
         }
@@ -132,10 +132,11 @@ impl Gpu {
 
     async fn compile(&self, launch: &Launch, key: &Key) -> Result<Pipeline, Error> {
         self.counters.pipelines.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let text = key.source.text();
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let desc = wgpu::ShaderModuleDescriptor {
             label: Some(&launch.label),
-            source: wgpu::ShaderSource::Wgsl(key.text.as_str().into()),
+            source: wgpu::ShaderSource::Wgsl(text.as_ref().into()),
         };
         // SAFETY: every kernel stays inside its bindings for all sizes that a checked batch of the
         // plan's class can have, and every loop ends; the tests run them on poisoned buffers.
@@ -166,7 +167,7 @@ impl Gpu {
             let mut message = error.to_string();
             for m in module.get_compilation_info().await.messages {
                 let line = m.location.map_or(0, |l| l.line_number);
-                let text = key.text.lines().nth((line as usize).saturating_sub(1)).unwrap_or("");
+                let text = text.lines().nth((line as usize).saturating_sub(1)).unwrap_or("");
                 let what = m.message.trim().lines().next().unwrap_or_default();
                 message.push_str(&format!("\nWGSL line {line}: {what}\n  {text}"));
             }

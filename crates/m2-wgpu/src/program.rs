@@ -88,7 +88,7 @@ impl Program {
         let dispatches = prepare(gpu, &parts, weights, &draft.steps, progress).await?;
         let sizes = RunSizes::without_batch(&parts.class);
         parts.write_sizes(gpu, &sizes);
-        submit(gpu, &once.iter().collect::<Vec<_>>(), &sizes, &settings.pace, |_| {})?;
+        submit(gpu, &once, &sizes, &settings.pace, |_| {})?;
         gpu.check()?;
         let (inputs, outputs) = (inputs(&parts), outputs.transpose()?.unwrap_or_default());
         let pace = settings.pace;
@@ -102,8 +102,7 @@ impl Program {
     /// When the batch does not fit the plan, or the device fails.
     pub(crate) fn run(&mut self, gpu: &Gpu, batch: &Batch) -> Result<(), Error> {
         let told = self.fill(gpu, batch)?;
-        let dispatches: Vec<&Dispatch> = self.dispatches.iter().collect();
-        let recorded = submit(gpu, &dispatches, &told, &self.pace, |encoder| {
+        let recorded = submit(gpu, &self.dispatches, &told, &self.pace, |encoder| {
             self.copy_outputs(encoder);
         })?;
         gpu.check()?;
@@ -146,9 +145,9 @@ impl Program {
     /// When nothing has run yet.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn replay(&self, gpu: &Gpu, times: usize) -> Result<(), Error> {
-        let repeated: Vec<&Dispatch> = (0..times).flat_map(|_| &self.dispatches).collect();
+        let repeated = (0..times).flat_map(|_| &self.dispatches);
         let told = self.last()?.told;
-        submit(gpu, &repeated, &told, &self.pace, |encoder| self.copy_outputs(encoder)).map(drop)
+        submit(gpu, repeated, &told, &self.pace, |encoder| self.copy_outputs(encoder)).map(drop)
     }
 
     fn copy_outputs(&self, encoder: &mut wgpu::CommandEncoder) {

@@ -5,7 +5,7 @@ use m2_ir::{Dim, NodeId, Op, Plan, Sizes};
 use crate::{
     Error, Memory,
     draft::Draft,
-    launch::{Bind, Launch, Slot},
+    launch::{Launch, Slot},
     layout::{self, Layout},
     memory::is_activation,
     settings::Settings,
@@ -77,8 +77,7 @@ type Given = (NodeId, usize, usize);
 fn values(plan: &Plan, class: &Sizes, launch: &Launch) -> Vec<(NodeId, Given)> {
     let mut values: Vec<(NodeId, Given)> = Vec::new();
     for bind in &launch.bindings {
-        let (Bind::Read(slot) | Bind::Write(slot)) = *bind;
-        let (id, first, count) = match slot {
+        let (id, first, count) = match bind.slot() {
             Slot::Value(id) => (id, 0, channels(plan, class, id)),
             Slot::Channels(id, first, count) => (id, first, count),
             _ => continue,
@@ -110,16 +109,12 @@ fn activation_width(plan: &Plan, class: &Sizes, launch: &Launch) -> u64 {
 fn bytes(plan: &Plan, class: &Sizes, launch: &Launch) -> u64 {
     let node = plan.graph.node(launch.node);
     let given = values(plan, class, launch).into_iter().map(|(_, g)| value_bytes(plan, class, g));
-    let scratch = launch.bindings.iter().map(|b| match b {
-        Bind::Read(Slot::Scratch(_, n)) | Bind::Write(Slot::Scratch(_, n)) => *n as u64 * 4,
-        _ => 0,
-    });
-    let elements = launch.bindings.iter().map(|b| match b {
-        Bind::Read(Slot::Elements(_, _, n)) => *n as u64 * 4,
+    let other = launch.bindings.iter().map(|b| match b.slot() {
+        Slot::Scratch(_, n) | Slot::Elements(_, _, n) => n as u64 * 4,
         _ => 0,
     });
     match node.op {
         Op::Gather(_) => 2 * Layout::of(&node.ty, class).len() as u64 * 4,
-        _ => given.chain(scratch).chain(elements).sum(),
+        _ => given.chain(other).sum(),
     }
 }

@@ -1,9 +1,11 @@
 //! Dispatches: made once, recorded again in every run, submitted in portions that no watchdog minds.
 
+use std::iter::Peekable;
+
 use crate::{
     Error, Weights,
     gpu::Gpu,
-    launch::{Bind, Grid, Launch},
+    launch::{Grid, Launch},
     parts::{Part, Parts},
     pipelines::{Pipeline, Progress},
     settings::Pace,
@@ -78,9 +80,7 @@ fn dispatch(
     launch: &Launch,
     pipeline: Pipeline,
 ) -> Result<Dispatch, Error> {
-    let slots = launch.bindings.iter().map(|bind| match bind {
-        Bind::Read(slot) | Bind::Write(slot) => *slot,
-    });
+    let slots = launch.bindings.iter().map(|bind| bind.slot());
     let given =
         slots.map(|slot| parts.slot(gpu, weights, slot)).collect::<Result<Vec<Part>, _>>()?;
     let sizes = parts.block(launch.window);
@@ -108,21 +108,21 @@ fn distinct(given: &[Part]) -> u64 {
 ///
 /// # Errors
 /// When a grid is too large for any device.
-pub(crate) fn submit(
+pub(crate) fn submit<'a>(
     gpu: &Gpu,
-    dispatches: &[&Dispatch],
+    dispatches: impl IntoIterator<Item = &'a Dispatch>,
     sizes: &RunSizes,
     pace: &Pace,
     last: impl FnOnce(&mut wgpu::CommandEncoder),
 ) -> Result<Recorded, Error> {
     let mut recorded = Recorded::default();
     let most = (pace.flops_per_second * pace.seconds) as u64;
-    let mut rest = dispatches;
+    let mut rest = dispatches.into_iter().peekable();
     loop {
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        rest = portion(gpu, &mut encoder, rest, sizes, most, &mut recorded)?;
+        portion(gpu, &mut encoder, &mut rest, sizes, most, &mut recorded)?;
         recorded.submissions += 1;
-        if rest.is_empty() {
+        if rest.peek().is_none() {
             last(&mut encoder);
             gpu.queue.submit([encoder.finish()]);
             return Ok(recorded);
@@ -131,22 +131,20 @@ pub(crate) fn submit(
     }
 }
 
-/// Records dispatches into one pass until they are enough for a submission; gives the others back.
-fn portion<'a, 'd>(
+/// Records dispatches into one pass until they are enough for a submission.
+fn portion<'a>(
     gpu: &Gpu,
     encoder: &mut wgpu::CommandEncoder,
-    dispatches: &'a [&'d Dispatch],
+    dispatches: &mut Peekable<impl Iterator<Item = &'a Dispatch>>,
     sizes: &RunSizes,
     most: u64,
     recorded: &mut Recorded,
-) -> Result<&'a [&'d Dispatch], Error> {
+) -> Result<(), Error> {
     let mut pass = encoder.begin_compute_pass(&Default::default());
-    let mut flops = 0u64;
-    for (i, d) in dispatches.iter().enumerate() {
-        // One that is too long by itself goes alone.
-        if i > 0 && flops.saturating_add(d.flops) > most {
-            return Ok(&dispatches[i..]);
-        }
+    let (mut flops, mut first) = (0u64, true);
+    // One that is too long by itself goes alone.
+    while let Some(d) = dispatches.next_if(|d| first || flops.saturating_add(d.flops) <= most) {
+        first = false;
         if d.record(&mut pass, sizes)? {
             gpu.countdown();
             flops = flops.saturating_add(d.flops);
@@ -154,5 +152,5 @@ fn portion<'a, 'd>(
             recorded.activation_bytes += d.activation_bytes;
         }
     }
-    Ok(&[])
+    Ok(())
 }

@@ -2,34 +2,24 @@
 
 use std::collections::{HashMap, HashSet};
 
-use m2_ir::{
-    Graph, Node, NodeId, Op, Parameters, f32_to_f16,
-    ops::{Orientation, alibi_slopes},
-};
+use m2_ir::{Graph, Node, NodeId, Op, Parameters, f32_to_f16, ops::Orientation};
 
 use crate::{
     Error, Storage,
     buffer::{Buffer, padded},
     gpu::Gpu,
-    launch::{Bind, Launch, Slot},
+    launch::{Launch, Slot},
     settings::Settings,
+    tables::Table,
     upload::Uploader,
 };
-
-/// exp(−iπk/n).
-fn root(k: usize, n: usize) -> [f32; 2] {
-    let angle = -std::f64::consts::PI * k as f64 / n as f64;
-    [angle.cos() as f32, angle.sin() as f32]
-}
 
 /// Weights on the device by name, shared by all programs of a model, with the tables that programs
 /// of any model share.
 #[derive(Debug, Default)]
 pub struct Weights {
     params: HashMap<(String, Storage), (Buffer, Vec<usize>)>,
-    roots: HashMap<usize, Buffer>,
-    long_roots: HashMap<(usize, usize), Buffer>,
-    slopes: HashMap<usize, Buffer>,
+    tables: HashMap<Table, Buffer>,
 }
 
 impl Weights {
@@ -101,44 +91,14 @@ impl Weights {
         self.params.get(&(name.to_owned(), stored)).map(|p| &p.0)
     }
 
-    /// Makes the table of a slot, if it is one.
-    pub(crate) fn table(&mut self, gpu: &Gpu, slot: Slot) {
-        match slot {
-            Slot::Roots(n) => drop(self.roots(gpu, n).clone()),
-            Slot::LongRoots(n, low) => drop(self.long_roots(gpu, n, low).clone()),
-            Slot::Slopes(heads) => drop(self.slopes(gpu, heads).clone()),
-            _ => {}
-        }
-    }
-
-    /// The first `n` of the 2n-th roots of unity, exp(−iπk/n) as pairs.
-    pub(crate) fn roots(&mut self, gpu: &Gpu, n: usize) -> &Buffer {
-        self.roots.entry(n).or_insert_with(|| {
-            table_of(gpu, "roots", &(0..n).flat_map(|k| root(k, n)).collect::<Vec<f32>>())
+    /// The buffer of a table, made at its first use.
+    pub(crate) fn table(&mut self, gpu: &Gpu, table: Table) -> &Buffer {
+        self.tables.entry(table).or_insert_with(|| {
+            let buffer = gpu.storage(table.name(), table.bytes());
+            gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&table.values()));
+            buffer
         })
     }
-
-    /// The 2n-th roots of unity as products: 2n / low of them, `low` apart, then the first `low`.
-    pub(crate) fn long_roots(&mut self, gpu: &Gpu, n: usize, low: usize) -> &Buffer {
-        self.long_roots.entry((n, low)).or_insert_with(|| {
-            let powers = (0..2 * n).step_by(low).chain(0..low);
-            table_of(gpu, "long roots", &powers.flat_map(|k| root(k, n)).collect::<Vec<f32>>())
-        })
-    }
-
-    /// ALiBi's slopes.
-    pub(crate) fn slopes(&mut self, gpu: &Gpu, heads: usize) -> &Buffer {
-        self.slopes.entry(heads).or_insert_with(|| {
-            let table: Vec<f32> = alibi_slopes(heads).into_iter().map(|s| s as f32).collect();
-            table_of(gpu, "slopes", &table)
-        })
-    }
-}
-
-fn table_of(gpu: &Gpu, label: &str, values: &[f32]) -> Buffer {
-    let buffer = gpu.storage(label, size_of_val(values) as u64);
-    gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(values));
-    buffer
 }
 
 /// The weights that something reads.
@@ -162,19 +122,11 @@ pub(crate) fn stored_bytes(elements: usize, stored: Storage) -> u64 {
     }
 }
 
-/// Bytes of the tables that dispatches read.
-pub(crate) fn table_bytes<'a>(launches: impl Iterator<Item = &'a Launch>) -> u64 {
-    let slots = launches.flat_map(|l| &l.bindings).map(|b| match b {
-        Bind::Read(slot) | Bind::Write(slot) => *slot,
-    });
-    let bytes = |slot: &Slot| match *slot {
-        Slot::Roots(n) => Some(8 * n as u64),
-        Slot::LongRoots(n, low) => Some(8 * (2 * n / low + low) as u64),
-        Slot::Slopes(heads) => Some(4 * heads as u64),
-        _ => None,
-    };
-    let tables: HashSet<Slot> = slots.collect();
-    tables.iter().filter_map(bytes).map(padded).sum()
+/// The tables that dispatches read, each once.
+pub(crate) fn tables<'a>(launches: impl Iterator<Item = &'a Launch>) -> HashSet<Table> {
+    let slots = launches.flat_map(|l| &l.bindings).map(|b| b.slot());
+    let table = |slot| if let Slot::Table(table) = slot { Some(table) } else { None };
+    slots.filter_map(table).collect()
 }
 
 /// How a weight is stored where `wanted` is asked for: in half precision only what nothing but

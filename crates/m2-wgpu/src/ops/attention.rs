@@ -6,6 +6,7 @@ use crate::{
     Error,
     launch::{Bind, Grid, Slot, Source},
     lowering::{Lowering, flag, read, size, write},
+    tables::Table,
 };
 
 /// Queries of a workgroup: short rows leave few invocations idle.
@@ -23,7 +24,8 @@ pub(super) fn lower(cx: &mut Lowering<'_>, op: &Attention) -> Result<(), Error> 
         size("THREADS", threads),
         flag("ALIBI", op.alibi),
     ];
-    let slopes = if op.alibi { Bind::Read(Slot::Slopes(op.heads)) } else { read(x[0]) };
+    let slopes =
+        if op.alibi { Bind::Read(Slot::Table(Table::Slopes(op.heads))) } else { read(x[0]) };
     let bindings =
         vec![read(x[0]), read(x[1]), read(x[2]), slopes, Bind::Read(Slot::Rows), write(cx.out())];
     let source = Source::Kernel(shaders::ATTENTION, vec![(h / op.heads) as u32]);

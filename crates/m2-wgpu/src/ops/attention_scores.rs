@@ -7,6 +7,7 @@ use crate::{
     Error,
     launch::{Bind, Grid, Slot},
     lowering::{Lowering, flag, read, size, write},
+    tables::Table,
 };
 
 pub(super) fn lower(cx: &mut Lowering<'_>, op: &AttentionScores) -> Result<(), Error> {
@@ -21,7 +22,8 @@ pub(super) fn lower(cx: &mut Lowering<'_>, op: &AttentionScores) -> Result<(), E
         size("THREADS", threads),
         flag("ALIBI", op.alibi),
     ];
-    let slopes = if op.alibi { Bind::Read(Slot::Slopes(op.heads)) } else { read(x[0]) };
+    let slopes =
+        if op.alibi { Bind::Read(Slot::Table(Table::Slopes(op.heads))) } else { read(x[0]) };
     let bindings = vec![read(x[0]), read(x[1]), slopes, Bind::Read(Slot::Rows), write(cx.out())];
     let grid = Grid::row_parts(threads, op.heads);
     cx.launch(shaders::ATTENTION_SCORES, constants, bindings, grid);

@@ -125,7 +125,7 @@ impl Spectrum {
         let mut constants = transform::constants(cx);
         constants.push(size("CHANNELS", channels.len()));
         constants.extend(self.own());
-        let mut bindings = vec![Bind::Read(Slot::Roots(cx.class.span)), Bind::Write(out)];
+        let mut bindings = vec![transform::roots(cx), Bind::Write(out)];
         bindings.extend(kernels);
         cx.launch(shaders::SPECTRUM, constants, bindings, Grid::flat(channels.len(), 1));
     }

@@ -56,25 +56,20 @@ impl Cut {
         let rows = product.blocks * product.rows - first_row;
         let (first, count) =
             (self.blocks.start * of.rows + self.rows.start, self.blocks.len() * self.rows.len());
-        let e = &product.epilogue;
-        let (bias, residual) = extras(e, &product.extra, product.w);
-        let from_row = |bind: Bind| match bind {
-            Bind::Read(Slot::Value(id)) if e.bias => {
-                Bind::Read(Slot::Elements(id, first_row, rows))
-            }
-            other => other,
+        let (bias, residual) = extras(&product.epilogue, &product.extra, product.w);
+        let bias = match bias {
+            id if id == product.w => Slot::Value(id),
+            id => Slot::Elements(id, first_row, rows),
         };
         let residual = match residual {
-            Bind::Read(Slot::Value(id)) if e.residual => {
-                Bind::Read(Slot::Channels(id, first, count))
-            }
-            other => other,
+            id if id == product.w => Slot::Value(id),
+            id => Slot::Channels(id, first, count),
         };
         vec![
             Bind::Read(Slot::Channels(x, self.blocks.start * inputs, blocks * inputs)),
             Bind::Read(Slot::Elements(product.w, first_row * inputs, rows * inputs)),
-            from_row(bias),
-            residual,
+            Bind::Read(bias),
+            Bind::Read(residual),
             Bind::Write(Slot::Channels(y, first, count)),
         ]
     }

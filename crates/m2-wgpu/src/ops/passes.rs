@@ -8,6 +8,7 @@ use crate::{
     Error,
     launch::{Bind, Grid, Rows, Slot},
     lowering::{Lowering, flag, size},
+    tables::Table,
 };
 
 /// Most points of a workgroup: what every device's workgroup memory holds.
@@ -68,7 +69,7 @@ impl Passes {
 
     /// Twiddles.
     pub fn roots(&self) -> Bind {
-        Bind::Read(Slot::LongRoots(self.l, self.n1))
+        Bind::Read(Slot::Table(Table::LongRoots(self.l, self.n1)))
     }
 
     fn common(&self, points: usize) -> Constants {

@@ -79,11 +79,11 @@ pub(super) fn activation(a: Activation) -> usize {
     }
 }
 
-/// Bias and residual bindings; the weights stand in for what is absent.
-pub(super) fn extras(epilogue: &Epilogue, extra: &[NodeId], w: NodeId) -> (Bind, Bind) {
+/// Bias and residual; the weights stand in for what is absent.
+pub(super) fn extras(epilogue: &Epilogue, extra: &[NodeId], w: NodeId) -> (NodeId, NodeId) {
     let bias = if epilogue.bias { extra[0] } else { w };
     let residual = if epilogue.residual { extra[extra.len() - 1] } else { w };
-    (read(bias), read(residual))
+    (bias, residual)
 }
 
 /// Blocks and rows of the results, and where the partners of a gate's rows are.
@@ -202,7 +202,7 @@ impl Product {
     fn slices(&self, cx: &Lowering<'_>) -> usize {
         let depth = self.depth(cx);
         let most = |of: usize| depth.div_ceil(of).max(1);
-        match (cx.products.slices, cx.products.variant) {
+        match (cx.settings.products.slices, cx.settings.products.variant) {
             (Some(n), _) => n.clamp(1, most(STAGED)),
             (None, ProductVariant::Tiled) => {
                 let tiles = self.blocks * self.rows.div_ceil(64) * self.leading(cx).div_ceil(64);
@@ -238,7 +238,7 @@ impl Product {
         (slices, depth): (usize, usize),
         bindings: Vec<Bind>,
     ) {
-        let tiled = cx.products.variant == ProductVariant::Tiled;
+        let tiled = cx.settings.products.variant == ProductVariant::Tiled;
         let kernel = self.kernel(cx, if tiled { &TILED } else { &DIRECT }, &mut constants);
         if slices > 1 {
             constants.extend([size("SLICES", slices), size("DEPTH", depth)]);
@@ -333,12 +333,12 @@ impl Product {
 
     pub fn bindings(&self, y: Slot) -> Vec<Bind> {
         let (bias, residual) = extras(&self.epilogue, &self.extra, self.w);
-        vec![Bind::Read(self.x), read(self.w), bias, residual, Bind::Write(y)]
+        vec![Bind::Read(self.x), read(self.w), read(bias), read(residual), Bind::Write(y)]
     }
 
     /// The kernel of a variant that is only measured, where it can serve the product.
     fn baseline(&self, cx: &Lowering<'_>) -> Option<Kernel> {
-        let kernel = match cx.products.variant {
+        let kernel = match cx.settings.products.variant {
             ProductVariant::Direct | ProductVariant::Tiled => return None,
             ProductVariant::Rows8 => shaders::BENCH_ROWS8,
             ProductVariant::Naive => shaders::BENCH_NAIVE,

@@ -43,7 +43,8 @@ impl Strided {
     pub fn lower(self, cx: &mut Lowering<'_>) {
         let inputs = cx.inputs();
         let (bias, residual) = extras(&self.epilogue, &inputs[2..], inputs[1]);
-        let bindings = vec![read(inputs[0]), read(inputs[1]), bias, residual, write(cx.out())];
+        let (x, w) = (read(inputs[0]), read(inputs[1]));
+        let bindings = vec![x, w, read(bias), read(residual), write(cx.out())];
         self.launch(cx, bindings);
     }
 

@@ -10,6 +10,7 @@ use crate::{
     Error,
     launch::{Bind, Grid, Slot, Source},
     lowering::{Lowering, flag, size},
+    tables::Table,
 };
 
 /// Numbers of the scratch buffers of long convolutions and their kernels.
@@ -65,6 +66,11 @@ fn held(cx: &Lowering<'_>) -> usize {
 pub(super) fn threads(points: usize, held: usize) -> usize {
     // A quarter have one radix-4 butterfly each.
     (points / 4).min(256).max(points / held)
+}
+
+/// Twiddles of a transform of the class's length in one workgroup.
+pub(super) fn roots(cx: &Lowering<'_>) -> Bind {
+    Bind::Read(Slot::Table(Table::Roots(cx.class.span)))
 }
 
 /// Constants of a transform of the class's length in one workgroup.
@@ -158,8 +164,7 @@ fn one_workgroup(cx: &mut Lowering<'_>, op: &Convolution, channels: &Range<usize
     let mut all = constants(cx);
     all.extend([size("CHANNELS", channels.len()), flag("PAIR", op.pair)]);
     all.extend(&op.own);
-    let mut slots =
-        vec![Bind::Read(Slot::Roots(cx.class.span)), Bind::Read(spectrum), Bind::Read(Slot::Rows)];
+    let mut slots = vec![roots(cx), Bind::Read(spectrum), Bind::Read(Slot::Rows)];
     let [own, ..] = (op.bindings)(channels);
     slots.extend(own);
     cx.window = (channels.start, 0);
@@ -187,23 +192,10 @@ mod tests {
     /// The mixer of an 80M layer.
     fn mixer(n: usize) -> Graph {
         let mut g = Builder::new();
-        let o = 128;
-        let shapes: [&[usize]; 11] = [
-            &[1, n, 5],
-            &[1, n, 1],
-            &[1, 1, H],
-            &[1, o],
-            &[o, 5],
-            &[o],
-            &[o, o],
-            &[o],
-            &[o, o],
-            &[o],
-            &[H, o],
-        ];
+        let shapes = ImplicitFilter::operands(n, 5, 128, H);
         let mut kernels = Vec::new();
         for i in 0..4 {
-            let x: Vec<NodeId> = shapes.map(|s| g.param(format!("{i} {s:?}"), s)).to_vec();
+            let x: Vec<NodeId> = shapes.iter().map(|s| g.param(format!("{i} {s:?}"), s)).collect();
             kernels.push(g.add(ImplicitFilter { w_mod: 1.0 }, &x).unwrap());
         }
         let d = g.param("d", &[H]);
@@ -230,8 +222,7 @@ mod tests {
         let launches = draft::lower(&plan, &plan.steps, &settings, &pieces).unwrap();
         let mut buffers: BTreeMap<usize, usize> = BTreeMap::new();
         for bind in launches.iter().flat_map(|l| &l.bindings) {
-            let (Bind::Read(slot) | Bind::Write(slot)) = *bind;
-            let elements = match slot {
+            let elements = match bind.slot() {
                 Slot::Scratch(i, elements) => {
                     let most = buffers.entry(i).or_default();
                     *most = elements.max(*most);
