@@ -64,6 +64,40 @@ fn a_model_outlives_fifty_lost_gpus() {
 }
 
 #[test]
+fn batches_in_flight_outlive_a_lost_gpu() {
+    let Some(device) = gpu_within(Limits::WebGpu).unwrap() else { return };
+    let (mut ours, mut oracle) = (open(device), open(Device::cpu(1)));
+    let mut random = Random::new(52);
+    for _ in 0..10 {
+        let mut batches: Vec<Batch> = (0..3).map(|_| batch(&mut random)).collect();
+        // Alike ones are in flight together.
+        batches.extend(vec![batches[2].clone(); 3]);
+        backend(&ours).backend().destroy_after(random.below(150) as u64);
+        let mut found = Vec::new();
+        block_on(ours.run_each(&batches, HIDDEN, &mut |i, values| {
+            assert_eq!(i, found.len());
+            found.push(values);
+            Ok(true)
+        }))
+        .unwrap();
+        assert_eq!(found.len(), batches.len());
+        for (found, batch) in found.iter().zip(&batches) {
+            compare(found, &block_on(oracle.run(batch, HIDDEN)).unwrap(), batch);
+        }
+    }
+    assert!(backend(&ours).reopened() > 5);
+    // Whoever has enough gets no more.
+    let mut seen = 0;
+    let batches = vec![batch(&mut random); 4];
+    let each = &mut |_: usize, _: Vec<HostTensor>| {
+        seen += 1;
+        Ok(seen < 2)
+    };
+    block_on(ours.run_each(&batches, HIDDEN, each)).unwrap();
+    assert_eq!(seen, 2);
+}
+
+#[test]
 fn a_model_runs_within_any_gpu_limits_or_says_why_not() {
     if gpu_within(Limits::WebGpu).unwrap().is_none() {
         return;

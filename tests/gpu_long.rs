@@ -63,8 +63,8 @@ impl Model {
         let mut weights = device.weights();
         let mut program = block_on(device.load(plan, &self.tensors, &mut weights)).unwrap();
         let loaded = start.elapsed();
-        block_on(device.run(&mut program, &batch)).unwrap();
-        let found = block_on(device.read(&program, 0)).unwrap().to_f32().to_vec();
+        let run = block_on(device.run(&mut program, &batch)).unwrap();
+        let found = block_on(device.read(&program, &run, 0)).unwrap().to_f32().to_vec();
         println!(
             "{} tokens on {device}: loaded in {loaded:.1?}, all {:.1?}",
             ids.len(),

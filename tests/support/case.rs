@@ -224,9 +224,9 @@ impl Ready {
         asked: &[u32],
     ) -> Vec<Value> {
         let batch = self.batch(rows, asked, class.span);
-        pollster::block_on(device.run(program, &batch)).unwrap();
+        let run = pollster::block_on(device.run(program, &batch)).unwrap();
         let read = |(i, (_, id)): (usize, &(String, NodeId))| {
-            let tensor = pollster::block_on(device.read(program, i)).unwrap();
+            let tensor = pollster::block_on(device.read(program, &run, i)).unwrap();
             let ty = self.graph.node(*id).ty.clone();
             Value { ty, shape: tensor.shape().to_vec(), data: tensor.to_f64() }
         };

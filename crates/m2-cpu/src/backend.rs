@@ -2,7 +2,7 @@
 
 use m2_ir::{Backend, Batch, HostTensor, Parameters, Plan, Target};
 
-use crate::{CpuProgram, CpuWeights, Error, Isa, Pool, engine::Machine};
+use crate::{CpuProgram, CpuRun, CpuWeights, Error, Isa, Pool, engine::Machine};
 
 /// Runs plans on this machine's threads.
 #[derive(Debug)]
@@ -51,6 +51,7 @@ impl Backend for CpuBackend {
     type Error = Error;
     type Weights = CpuWeights;
     type Program = CpuProgram;
+    type Run = CpuRun;
 
     fn target(&self) -> Target {
         Target::cpu(self.memory)
@@ -69,11 +70,20 @@ impl Backend for CpuBackend {
         CpuProgram::load(&self.machine(), plan, params, weights)
     }
 
-    async fn run(&self, program: &mut CpuProgram, batch: &Batch) -> Result<(), Error> {
+    async fn run(&self, program: &mut CpuProgram, batch: &Batch) -> Result<CpuRun, Error> {
         program.run(&self.machine(), batch)
     }
 
-    async fn read(&self, program: &CpuProgram, output: usize) -> Result<HostTensor, Error> {
-        program.read(output)
+    fn in_flight(&self, _: &CpuProgram) -> usize {
+        1
+    }
+
+    async fn read(
+        &self,
+        program: &CpuProgram,
+        run: &CpuRun,
+        output: usize,
+    ) -> Result<HostTensor, Error> {
+        program.read(run, output)
     }
 }

@@ -35,6 +35,9 @@ pub enum Error {
         /// Bytes asked for.
         bytes: usize,
     },
+    /// Outputs that are gone.
+    #[error("the outputs of a run have been overwritten by a later run; read them before it")]
+    Overwritten,
     /// An output that the plan does not have.
     #[error("output {output} was asked for, the plan has {outputs}")]
     Output {

@@ -21,7 +21,7 @@ mod testing;
 
 pub use aligned::{AlignedVec, OutOfMemory};
 pub use backend::CpuBackend;
-pub use engine::{CpuProgram, CpuWeights};
+pub use engine::{CpuProgram, CpuRun, CpuWeights};
 pub use error::Error;
 pub use isa::Isa;
 pub use pool::Pool;

@@ -251,6 +251,8 @@ pub trait Backend {
     type Weights;
     /// A plan with everything that running it needs, made once.
     type Program: fmt::Debug;
+    /// A run whose outputs can be read.
+    type Run: fmt::Debug;
 
     /// What plans for this device have to respect.
     fn target(&self) -> Target;
@@ -270,17 +272,28 @@ pub trait Backend {
         weights: &mut Self::Weights,
     ) -> Result<Self::Program, Self::Error>;
 
-    /// Runs one batch.
+    /// Begins to run one batch: a GPU works on it while the next one is handed over.
     ///
     /// # Errors
-    /// When the batch does not fit the plan, or the device fails.
-    async fn run(&self, program: &mut Self::Program, batch: &Batch) -> Result<(), Self::Error>;
+    /// When the batch does not fit the plan, too many runs are in flight, or the device fails.
+    async fn run(
+        &self,
+        program: &mut Self::Program,
+        batch: &Batch,
+    ) -> Result<Self::Run, Self::Error>;
 
-    /// Reads an output of the last run, in the order of the graph's outputs, with true sizes, in
-    /// logical row-major layout.
+    /// How many runs of a program may be in flight: begun, and not dropped.
+    fn in_flight(&self, program: &Self::Program) -> usize;
+
+    /// Reads an output of a run of this program, in the order of the graph's outputs, with true
+    /// sizes, in logical row-major layout.
     ///
     /// # Errors
-    /// When the device fails.
-    async fn read(&self, program: &Self::Program, output: usize)
-    -> Result<HostTensor, Self::Error>;
+    /// When there is no such output, a later run has overwritten it, or the device fails.
+    async fn read(
+        &self,
+        program: &Self::Program,
+        run: &Self::Run,
+        output: usize,
+    ) -> Result<HostTensor, Self::Error>;
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use m2_ir::{Backend, Batch, HostTensor, Kind, Layout, Parameters, Plan, Target};
 
 use crate::{
-    Adapter, Created, Error, Options, Program, Schedule, Timed, Weights,
+    Adapter, Created, Error, Options, Program, Run, Schedule, Timed, Weights,
     adapter::{Opened, open},
     gpu::Gpu,
     pipelines::Progress,
@@ -136,6 +136,7 @@ impl Backend for WgpuBackend {
     type Error = Error;
     type Weights = Weights;
     type Program = Program;
+    type Run = Run;
 
     fn target(&self) -> Target {
         self.target.clone()
@@ -159,13 +160,17 @@ impl Backend for WgpuBackend {
         Program::load(&self.gpu, plan, params, weights, self.settings, progress).await
     }
 
-    async fn run(&self, program: &mut Program, batch: &Batch) -> Result<(), Error> {
+    async fn run(&self, program: &mut Program, batch: &Batch) -> Result<Run, Error> {
         self.gpu.check()?;
         program.run(&self.gpu, batch)
     }
 
-    async fn read(&self, program: &Program, output: usize) -> Result<HostTensor, Error> {
+    fn in_flight(&self, program: &Program) -> usize {
+        program.in_flight()
+    }
+
+    async fn read(&self, program: &Program, run: &Run, output: usize) -> Result<HostTensor, Error> {
         self.gpu.check()?;
-        program.read(&self.gpu, output).await
+        program.read(&self.gpu, run, output).await
     }
 }

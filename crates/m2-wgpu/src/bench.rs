@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use m2_ir::NodeId;
 
 use crate::{
-    Error, Program, WgpuBackend,
+    Error, Program, Run, WgpuBackend,
     gpu::Gpu,
     launch::{Bind, Grid, Launch, Slot, Source},
     lowering::size,
@@ -22,8 +22,8 @@ impl WgpuBackend {
     /// for them is the caller's affair.
     ///
     /// # Errors
-    /// When nothing has run yet, or the device fails.
-    pub fn replay(&self, program: &Program, times: usize) -> Result<(), Error> {
+    /// When nothing has run yet, too many runs are in flight, or the device fails.
+    pub fn replay(&self, program: &Program, times: usize) -> Result<Run, Error> {
         self.gpu.check()?;
         program.replay(&self.gpu, times)
     }

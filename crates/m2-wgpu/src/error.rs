@@ -90,6 +90,14 @@ pub enum Error {
     /// The plan was made for another kind of device.
     #[error("the plan is for the target '{0}', not for a GPU; lower the graph for this device")]
     Plan(String),
+    /// As many runs are in flight as there are buffers to read them from.
+    #[error(
+        "{runs} runs of the plan are in flight, which is all it may have; read one and drop it"
+    )]
+    InFlight {
+        /// How many.
+        runs: usize,
+    },
     /// There is no such output, or the program has not run yet.
     #[error("output {index} cannot be read: {why}")]
     Output {

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::{Error, pipelines::Pipelines};
+use crate::{Error, pipelines::Pipelines, readback::Mapping};
 
 /// How many objects of the device have been made since it was opened.
 ///
@@ -159,9 +159,22 @@ impl Gpu {
     /// # Errors
     /// When the device fails.
     pub fn wait(&self) -> Result<(), Error> {
-        let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
-        self.check()?;
-        polled.map(drop).map_err(|e| Error::DeviceLost(e.to_string()))
+        self.poll(wgpu::PollType::wait_indefinitely())?;
+        self.check()
+    }
+
+    /// Waits as told.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn poll(&self, until: wgpu::PollType) -> Result<(), Error> {
+        self.device.poll(until).map(drop).map_err(|e| self.failed(&e))
+    }
+
+    /// What is behind an error of a wait: a lost device says that it is when it has nothing to do.
+    pub fn failed(&self, error: &dyn std::error::Error) -> Error {
+        let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.check().err().unwrap_or_else(|| Error::DeviceLost(error.to_string()))
     }
 
     /// Waits until a buffer is mapped.
@@ -169,34 +182,6 @@ impl Gpu {
     /// # Errors
     /// When the device fails.
     pub async fn map(&self, buffer: &wgpu::Buffer, mode: wgpu::MapMode) -> Result<(), Error> {
-        type Answer = (Option<Result<(), wgpu::BufferAsyncError>>, Option<std::task::Waker>);
-        let shared: Arc<Mutex<Answer>> = Arc::default();
-        let answer = shared.clone();
-        buffer.map_async(mode, .., move |result| {
-            let mut answer = lock(&answer);
-            answer.0 = Some(result);
-            if let Some(waker) = answer.1.take() {
-                waker.wake();
-            }
-        });
-        // A browser answers by itself; natively somebody has to wait for the device.
-        #[cfg(not(target_arch = "wasm32"))]
-        if let Err(e) = self.device.poll(wgpu::PollType::wait_indefinitely()) {
-            self.check()?;
-            return Err(Error::DeviceLost(e.to_string()));
-        }
-        let result = std::future::poll_fn(|task| {
-            let mut answer = lock(&shared);
-            match answer.0.take() {
-                Some(result) => std::task::Poll::Ready(result),
-                None => {
-                    answer.1 = Some(task.waker().clone());
-                    std::task::Poll::Pending
-                }
-            }
-        })
-        .await;
-        self.check()?;
-        result.map_err(|e| Error::DeviceLost(e.to_string()))
+        Mapping::begin(buffer, mode).wait(self, None).await
     }
 }

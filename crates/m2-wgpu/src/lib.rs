@@ -20,8 +20,8 @@
 //! let mut weights = gpu.weights();
 //! let params = std::collections::BTreeMap::new();
 //! let mut program = gpu.load(plan, &params, &mut weights).await?;
-//! gpu.run(&mut program, &batch).await?;
-//! println!("{:?}", gpu.read(&program, 0).await?.to_f32());
+//! let run = gpu.run(&mut program, &batch).await?;
+//! println!("{:?}", gpu.read(&program, &run, 0).await?.to_f32());
 //! # Ok(())
 //! # }
 //! ```
@@ -44,6 +44,7 @@ mod parts;
 mod pipelines;
 mod profile;
 mod program;
+mod readback;
 mod schedule;
 mod settings;
 mod sizes;
@@ -61,6 +62,7 @@ pub use gpu::Created;
 pub use memory::Memory;
 pub use profile::Timed;
 pub use program::Program;
+pub use readback::Run;
 pub use schedule::{Planned, Schedule};
 pub use submit::Recorded;
 pub use variants::{ProductVariant, Storage};

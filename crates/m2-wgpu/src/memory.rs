@@ -9,6 +9,7 @@ use crate::{
     buffer::padded,
     launch::{Launch, Slot, windows},
     layout::Layout,
+    readback,
     settings::Settings,
     sizes::{self, RunRow},
     tables::Table,
@@ -30,7 +31,7 @@ pub struct Memory {
     pub scratch: u64,
     /// Ids and what else a batch brings, with its row table.
     pub inputs: u64,
-    /// Where outputs are read.
+    /// Where outputs of the runs in flight are read.
     pub readback: u64,
 }
 
@@ -147,6 +148,7 @@ pub(crate) fn memory<'a>(
     let outputs = plan.graph.outputs().iter();
     let mut outputs =
         outputs.map(|(_, id)| Layout::of(&plan.graph.node(*id).ty, class).len() as u64 * 4);
+    let in_flight = readback::runs(outputs.clone()) as u64;
     let batch = [
         (windows(launches.clone()).len() * sizes::BLOCK) as u64,
         (class.rows * size_of::<RunRow>()) as u64,
@@ -160,7 +162,7 @@ pub(crate) fn memory<'a>(
         activations: sum(&mut buffers.activations.iter().flatten().copied()),
         scratch: sum(&mut buffers.scratch.values().copied()),
         inputs: of(false) + sum(&mut batch.into_iter()),
-        readback: sum(&mut outputs),
+        readback: in_flight * sum(&mut outputs),
     }
 }
 

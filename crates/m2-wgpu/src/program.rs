@@ -13,6 +13,7 @@ use crate::{
     parts::{Part, Parts},
     pipelines::Progress,
     profile::{Timed, profile},
+    readback::{Ring, Run},
     settings::{Pace, Settings},
     sizes::{self, RunSizes},
     submit::{Dispatch, prepare, submit},
@@ -27,12 +28,11 @@ struct Input {
 struct Output {
     ty: Type,
     parts: Vec<Part>,
-    /// Where the host reads it; every run copies it there.
-    staging: Buffer,
 }
 
 /// The last run: its true sizes, what kernels were told of them, and what was recorded.
 #[derive(Clone, Copy)]
+#[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "only benchmarks repeat a run"))]
 struct Last {
     sizes: Sizes,
     told: RunSizes,
@@ -45,6 +45,7 @@ pub struct Program {
     inputs: Vec<Input>,
     dispatches: Vec<Dispatch>,
     outputs: Vec<Output>,
+    ring: Ring,
     memory: Memory,
     pace: Pace,
     last: Option<Last>,
@@ -76,13 +77,15 @@ impl Program {
         let draft = Draft::of(&plan, &settings)?;
         let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let loaded = weights.add(gpu, &plan.graph, params, &settings).await;
-        let parts = loaded.map(|()| Parts::allocate(gpu, plan, &draft, weights, &settings));
-        let outputs = parts.as_ref().ok().map(|parts| outputs(gpu, parts));
+        let made = loaded.and_then(|()| {
+            let parts = Parts::allocate(gpu, plan, &draft, weights, &settings);
+            Ok((outputs(gpu, &parts)?, parts))
+        });
         if let Some(e) = scope.pop().await {
             gpu.check()?;
             return Err(Error::OutOfMemory(e.to_string()));
         }
-        let parts = parts?;
+        let ((outputs, ring), parts) = made?;
         gpu.check()?;
         let once = prepare(gpu, &parts, weights, &draft.prologue, progress).await?;
         let dispatches = prepare(gpu, &parts, weights, &draft.steps, progress).await?;
@@ -90,25 +93,26 @@ impl Program {
         parts.write_sizes(gpu, &sizes);
         submit(gpu, &once, &sizes, &settings.pace, |_| {})?;
         gpu.check()?;
-        let (inputs, outputs) = (inputs(&parts), outputs.transpose()?.unwrap_or_default());
-        let pace = settings.pace;
-        let memory = draft.memory;
-        Ok(Program { parts, inputs, dispatches, outputs, memory, pace, last: None })
+        let inputs = inputs(&parts);
+        let (pace, memory) = (settings.pace, draft.memory);
+        Ok(Program { parts, inputs, dispatches, outputs, ring, memory, pace, last: None })
     }
 
     /// Runs one batch.
     ///
     /// # Errors
     /// When the batch does not fit the plan, or the device fails.
-    pub(crate) fn run(&mut self, gpu: &Gpu, batch: &Batch) -> Result<(), Error> {
+    pub(crate) fn run(&mut self, gpu: &Gpu, batch: &Batch) -> Result<Run, Error> {
+        let slot = self.ring.free()?;
         let told = self.fill(gpu, batch)?;
-        let recorded = submit(gpu, &self.dispatches, &told, &self.pace, |encoder| {
-            self.copy_outputs(encoder);
+        let (recorded, submission) = submit(gpu, &self.dispatches, &told, &self.pace, |encoder| {
+            self.copy_outputs(encoder, &slot);
         })?;
         gpu.check()?;
         let span = self.parts.plan.class.span;
-        self.last = Some(Last { sizes: Sizes { span, ..batch.sizes() }, told, recorded });
-        Ok(())
+        let sizes = Sizes { span, ..batch.sizes() };
+        self.last = Some(Last { sizes, told, recorded });
+        Ok(Run::new(slot, sizes, submission))
     }
 
     /// Runs one batch and times every dispatch; outputs are not copied to the host.
@@ -144,18 +148,21 @@ impl Program {
     /// # Errors
     /// When nothing has run yet.
     #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn replay(&self, gpu: &Gpu, times: usize) -> Result<(), Error> {
+    pub(crate) fn replay(&self, gpu: &Gpu, times: usize) -> Result<Run, Error> {
+        let nothing = Error::Output { index: 0, why: "nothing has run yet" };
+        let Last { sizes, told, .. } = self.last.ok_or(nothing)?;
+        let slot = self.ring.free()?;
         let repeated = (0..times).flat_map(|_| &self.dispatches);
-        let told = self.last()?.told;
-        submit(gpu, repeated, &told, &self.pace, |encoder| self.copy_outputs(encoder)).map(drop)
+        let (_, submission) = submit(gpu, repeated, &told, &self.pace, |encoder| {
+            self.copy_outputs(encoder, &slot);
+        })?;
+        Ok(Run::new(slot, sizes, submission))
     }
 
-    fn copy_outputs(&self, encoder: &mut wgpu::CommandEncoder) {
-        self.outputs.iter().for_each(|output| output.copy(encoder));
-    }
-
-    fn last(&self) -> Result<Last, Error> {
-        self.last.ok_or(Error::Output { index: 0, why: "nothing has run yet" })
+    fn copy_outputs(&self, encoder: &mut wgpu::CommandEncoder, slot: &[Buffer]) {
+        for (output, staging) in self.outputs.iter().zip(slot) {
+            output.copy(encoder, staging);
+        }
     }
 
     fn upload(&self, gpu: &Gpu, input: &Input, tensor: &HostTensor) {
@@ -168,22 +175,26 @@ impl Program {
         gpu.queue.write_buffer(&input.buffer, 0, bytemuck::cast_slice(&values));
     }
 
-    /// Reads an output of the last run.
+    /// How many of its runs may be in flight: handed to the device and not dropped.
+    pub fn in_flight(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// Reads an output of a run.
     ///
     /// # Errors
-    /// When there is no such output, nothing has run, or the device fails.
-    pub(crate) async fn read(&self, gpu: &Gpu, index: usize) -> Result<HostTensor, Error> {
-        let missing = |why| Error::Output { index, why };
-        let output = self.outputs.get(index).ok_or_else(|| missing("there is no such output"))?;
-        let Last { sizes, .. } = self.last()?;
-        gpu.map(&output.staging, wgpu::MapMode::Read).await?;
-        let tensor = match output.staging.get_mapped_range(..) {
-            Ok(view) => self.collect(output, &view, &sizes),
-            Err(e) => return Err(Error::Validation(e.to_string())),
-        };
-        output.staging.unmap();
-        gpu.check()?;
-        Ok(tensor)
+    /// When there is no such output, or the device fails.
+    pub(crate) async fn read(
+        &self,
+        gpu: &Gpu,
+        run: &Run,
+        index: usize,
+    ) -> Result<HostTensor, Error> {
+        let why = "there is no such output";
+        let output = self.outputs.get(index).ok_or(Error::Output { index, why })?;
+        let staging = run.wait(gpu, index).await?;
+        let view = staging.get_mapped_range(..).map_err(|e| Error::Validation(e.to_string()))?;
+        Ok(self.collect(output, &view, &run.sizes))
     }
 
     fn collect(&self, output: &Output, bytes: &[u8], sizes: &Sizes) -> HostTensor {
@@ -225,27 +236,25 @@ impl Program {
 }
 
 impl Output {
-    fn copy(&self, encoder: &mut wgpu::CommandEncoder) {
+    fn copy(&self, encoder: &mut wgpu::CommandEncoder, staging: &Buffer) {
         let mut at = 0;
         for part in &self.parts {
-            encoder.copy_buffer_to_buffer(&part.buffer, part.offset, &self.staging, at, part.bytes);
+            encoder.copy_buffer_to_buffer(&part.buffer, part.offset, staging, at, part.bytes);
             at += part.bytes;
         }
     }
 }
 
-fn outputs(gpu: &Gpu, parts: &Parts) -> Result<Vec<Output>, Error> {
-    use wgpu::BufferUsages as Usage;
+/// Outputs, and where the host reads them.
+fn outputs(gpu: &Gpu, parts: &Parts) -> Result<(Vec<Output>, Ring), Error> {
     let graph = &parts.plan.graph;
-    let named = graph.outputs().iter();
-    named
-        .map(|(name, id)| {
-            let pieces = parts.parts(*id)?;
-            let bytes = pieces.iter().map(|p| p.bytes).sum();
-            let staging = gpu.buffer(name, bytes, Usage::MAP_READ | Usage::COPY_DST);
-            Ok(Output { ty: graph.node(*id).ty.clone(), parts: pieces, staging })
-        })
-        .collect()
+    let (mut outputs, mut sizes) = (Vec::new(), Vec::new());
+    for (name, id) in graph.outputs() {
+        let parts = parts.parts(*id)?;
+        sizes.push((name.as_str(), parts.iter().map(|p| p.bytes).sum()));
+        outputs.push(Output { ty: graph.node(*id).ty.clone(), parts });
+    }
+    Ok((outputs, Ring::new(gpu, &sizes)))
 }
 
 fn inputs(parts: &Parts) -> Vec<Input> {

@@ -104,7 +104,7 @@ fn distinct(given: &[Part]) -> u64 {
 }
 
 /// Records and submits dispatches, the true sizes deciding their grids; `last` is recorded after
-/// them.
+/// them, in the last submission.
 ///
 /// # Errors
 /// When a grid is too large for any device.
@@ -114,7 +114,7 @@ pub(crate) fn submit<'a>(
     sizes: &RunSizes,
     pace: &Pace,
     last: impl FnOnce(&mut wgpu::CommandEncoder),
-) -> Result<Recorded, Error> {
+) -> Result<(Recorded, wgpu::SubmissionIndex), Error> {
     let mut recorded = Recorded::default();
     let most = (pace.flops_per_second * pace.seconds) as u64;
     let mut rest = dispatches.into_iter().peekable();
@@ -124,8 +124,7 @@ pub(crate) fn submit<'a>(
         recorded.submissions += 1;
         if rest.peek().is_none() {
             last(&mut encoder);
-            gpu.queue.submit([encoder.finish()]);
-            return Ok(recorded);
+            return Ok((recorded, gpu.queue.submit([encoder.finish()])));
         }
         gpu.queue.submit([encoder.finish()]);
     }

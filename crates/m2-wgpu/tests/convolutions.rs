@@ -185,8 +185,8 @@ fn the_longest_rows_are_exact() {
         }
         let plan = lower(&graph, &gpu.target(), batch.sizes().class(), Fusion::Full).unwrap();
         let mut program = block_on(gpu.load(plan, &params, &mut gpu.weights())).unwrap();
-        block_on(gpu.run(&mut program, &batch)).unwrap();
-        let got = block_on(gpu.read(&program, 0)).unwrap().to_f64();
+        let run = block_on(gpu.run(&mut program, &batch)).unwrap();
+        let got = block_on(gpu.read(&program, &run, 0)).unwrap().to_f64();
         let top = got.iter().fold(0.0f64, |m, v| m.max(v.abs()));
         let v = |name: &str| &values[name][..];
         let mut worst = 0.0f64;

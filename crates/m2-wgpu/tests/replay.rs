@@ -90,8 +90,8 @@ fn a_run_makes_no_object_and_leaves_no_trace() {
         let expected = m2_cpu::reference::run::<f64>(&graph, &params, batch).unwrap();
         let mut weights = gpu.weights();
         let mut other = block_on(gpu.load(plan(gpu), &params, &mut weights)).unwrap();
-        block_on(gpu.run(&mut other, batch)).unwrap();
-        let got = block_on(gpu.read(&other, 0)).unwrap();
+        let run = block_on(gpu.run(&mut other, batch)).unwrap();
+        let got = block_on(gpu.read(&other, &run, 0)).unwrap();
         for (g, e) in got.to_f64().iter().zip(&expected[0].data).take(10) {
             assert!((g - e).abs() < 1e-4, "{g} instead of {e}");
         }
@@ -101,8 +101,8 @@ fn a_run_makes_no_object_and_leaves_no_trace() {
     let mut results = Vec::new();
     // The longer batch in between must leave nothing behind.
     for lengths in [&[5, 9][..], &[32, 17, 3], &[5, 9]] {
-        block_on(gpu.run(&mut program, &batch(lengths))).unwrap();
-        results.push(block_on(gpu.read(&program, 0)).unwrap());
+        let run = block_on(gpu.run(&mut program, &batch(lengths))).unwrap();
+        results.push(block_on(gpu.read(&program, &run, 0)).unwrap());
     }
     assert_eq!(gpu.created(), made);
     for (lengths, result) in [&[5, 9][..], &[32, 17, 3], &[5, 9]].iter().zip(results) {
@@ -161,8 +161,8 @@ fn a_device_lost_in_the_midst_of_work_is_a_typed_error() {
         let (mut weights, batch) = (gpu.weights(), batch(&[4, 20]));
         let result = block_on(async {
             let mut program = gpu.load(plan(&gpu), &params, &mut weights).await?;
-            gpu.run(&mut program, &batch).await?;
-            gpu.read(&program, 0).await
+            let run = gpu.run(&mut program, &batch).await?;
+            gpu.read(&program, &run, 0).await
         });
         match result {
             Err(Error::DeviceLost(_)) => {}
@@ -181,11 +181,40 @@ fn a_ceiling_is_plausible_and_runs_repeat() {
     let params = params(&graph());
     let mut program = block_on(gpu.load(plan(&gpu), &params, &mut gpu.weights())).unwrap();
     assert!(fails(gpu.replay(&program, 1)).contains("nothing has run yet"));
-    block_on(gpu.run(&mut program, &batch(&[5, 9]))).unwrap();
-    let once = block_on(gpu.read(&program, 0)).unwrap();
+    let run = block_on(gpu.run(&mut program, &batch(&[5, 9]))).unwrap();
+    let once = block_on(gpu.read(&program, &run, 0)).unwrap();
     gpu.poison(&program);
-    gpu.replay(&program, 3).unwrap();
-    assert_eq!(once.bytes(), block_on(gpu.read(&program, 0)).unwrap().bytes());
+    let run = gpu.replay(&program, 3).unwrap();
+    assert_eq!(once.bytes(), block_on(gpu.read(&program, &run, 0)).unwrap().bytes());
+}
+
+#[test]
+fn several_runs_are_in_flight() {
+    let Some(gpu) = device() else { return };
+    let params = params(&graph());
+    let mut program = block_on(gpu.load(plan(&gpu), &params, &mut gpu.weights())).unwrap();
+    let batches = [&[5, 9][..], &[32, 17, 3], &[1]].map(batch);
+    let alone: Vec<HostTensor> = (batches.iter())
+        .map(|batch| {
+            let run = block_on(gpu.run(&mut program, batch)).unwrap();
+            block_on(gpu.read(&program, &run, 0)).unwrap()
+        })
+        .collect();
+    let made = gpu.created();
+    assert_eq!(program.in_flight(), batches.len());
+    let mut begin = |batch: &Batch| block_on(gpu.run(&mut program, batch));
+    let mut runs: Vec<_> = batches.iter().map(|b| begin(b).unwrap()).collect();
+    assert!(fails(begin(&batches[0])).contains("3 runs of the plan are in flight"));
+    // One that nobody reads, although it is being read.
+    drop(runs.remove(0));
+    runs.push(begin(&batches[0]).unwrap());
+    for (run, i) in runs.iter().zip([1, 2, 0]).rev() {
+        for _ in 0..2 {
+            let found = block_on(gpu.read(&program, run, 0)).unwrap();
+            assert_eq!(found.bytes(), alone[i].bytes(), "batch {i}");
+        }
+    }
+    assert_eq!(gpu.created(), made);
 }
 
 #[test]
@@ -194,8 +223,8 @@ fn an_empty_batch_runs() {
     let params = params(&graph());
     let mut program = block_on(gpu.load(plan(&gpu), &params, &mut gpu.weights())).unwrap();
     for lengths in [&[][..], &[0, 0]] {
-        block_on(gpu.run(&mut program, &batch(lengths))).unwrap();
-        assert!(block_on(gpu.read(&program, 0)).unwrap().is_empty());
+        let run = block_on(gpu.run(&mut program, &batch(lengths))).unwrap();
+        assert!(block_on(gpu.read(&program, &run, 0)).unwrap().is_empty());
     }
 }
 
@@ -214,13 +243,12 @@ fn faults_are_typed() {
     assert!(matches!(block_on(gpu.load(cpu, &good, &mut gpu.weights())), Err(Error::Plan(_))));
 
     let mut program = load(&good).unwrap();
-    assert!(fails(block_on(gpu.read(&program, 0))).contains("nothing has run yet"));
     assert!(matches!(
         block_on(gpu.run(&mut program, &batch(&[33]))),
         Err(Error::Batch(m2_ir::BatchError::Class { .. }))
     ));
-    block_on(gpu.run(&mut program, &batch(&[4]))).unwrap();
-    assert!(fails(block_on(gpu.read(&program, 1))).contains("no such output"));
+    let run = block_on(gpu.run(&mut program, &batch(&[4]))).unwrap();
+    assert!(fails(block_on(gpu.read(&program, &run, 1))).contains("no such output"));
 }
 
 #[test]
@@ -230,17 +258,13 @@ fn a_lost_device_is_said_to_be_lost() {
     let mut program = block_on(gpu.load(plan(&gpu), &params, &mut gpu.weights())).unwrap();
     block_on(gpu.run(&mut program, &batch(&[4]))).unwrap();
     gpu.destroy();
-    let run = block_on(gpu.run(&mut program, &batch(&[4])));
-    let read = block_on(gpu.read(&program, 0));
-    assert!(
-        matches!(run.as_ref().err().or(read.as_ref().err()), Some(Error::DeviceLost(_))),
-        "{run:?} {read:?}"
-    );
-    assert!(matches!(read, Err(Error::DeviceLost(_))));
-    assert!(matches!(
-        block_on(gpu.load(plan(&gpu), &params, &mut gpu.weights())),
-        Err(Error::DeviceLost(_))
-    ));
+    let found = block_on(async {
+        let run = gpu.run(&mut program, &batch(&[4])).await?;
+        gpu.read(&program, &run, 0).await
+    });
+    assert!(matches!(found, Err(Error::DeviceLost(_))), "{found:?}");
+    let loaded = block_on(gpu.load(plan(&gpu), &params, &mut gpu.weights()));
+    assert!(matches!(loaded, Err(Error::DeviceLost(_))), "{found:?} {loaded:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Texts to the classes that a model was trained for.
 
 use m2_data::Fitted;
-use m2_ir::{Batch, Text};
+use m2_ir::{Batch, HostTensor, Text};
 use m2_nn::models::outputs;
 
 use crate::{
@@ -101,21 +101,21 @@ impl Classifier {
         let lengths: Vec<usize> = rows.iter().map(|(ids, _)| ids.len()).collect();
         let bounds = Bounds { rows: 32, tokens: 16_384, by_class: self.model.costs_by_class() };
         let mut all = vec![Classes { logits: Vec::new() }; rows.len()];
-        for batch in group(&lengths, bounds) {
-            let texts: Vec<Text<'_>> = batch
-                .iter()
-                .map(|&i| Text { ids: &rows[i].0, token_types: None, valid: rows[i].1 })
-                .collect();
-            let found = self.model.run(&Batch::from_texts(&texts)?, &[self.output]).await?;
+        let groups = group(&lengths, bounds);
+        let text = |&i: &usize| Text { ids: &rows[i].0, token_types: None, valid: rows[i].1 };
+        let batch = |g: &Vec<usize>| Batch::from_texts(&g.iter().map(text).collect::<Vec<_>>());
+        let batches = groups.iter().map(batch).collect::<Result<Vec<_>, _>>()?;
+        let width = self.model.config().num_labels;
+        let mut finite = true;
+        let each = &mut |at: usize, found: Vec<HostTensor>| {
             let found = found[0].to_f32();
-            if !found.iter().all(|v| v.is_finite()) {
-                return Err(self.model.not_finite());
-            }
-            let width = self.model.config().num_labels;
-            for (&i, logits) in batch.iter().zip(found.chunks_exact(width)) {
+            finite = found.iter().all(|v| v.is_finite());
+            for (&i, logits) in groups[at].iter().zip(found.chunks_exact(width)) {
                 all[i].logits = logits.to_vec();
             }
-        }
-        Ok(all)
+            Ok(finite)
+        };
+        self.model.run_each(&batches, &[self.output], each).await?;
+        if finite { Ok(all) } else { Err(self.model.not_finite()) }
     }
 }

@@ -37,6 +37,16 @@ pub enum DeviceProgram {
     Gpu(Box<m2_wgpu::Program>),
 }
 
+/// A run that was begun on a device.
+#[derive(Debug)]
+pub enum DeviceRun {
+    /// On the CPU.
+    Cpu(<CpuBackend as Backend>::Run),
+    /// On a GPU.
+    #[cfg(feature = "gpu")]
+    Gpu(m2_wgpu::Run),
+}
+
 impl Device {
     /// The CPU with so many threads; 0 takes all there are.
     pub fn cpu(threads: usize) -> Self {
@@ -132,26 +142,50 @@ impl Device {
     /// See [`Backend::run`].
     ///
     /// # Errors
-    /// When the batch does not fit the plan, or the device fails.
-    pub async fn run(&self, program: &mut DeviceProgram, batch: &Batch) -> Result<(), Error> {
+    /// When the batch does not fit the plan, too many runs are in flight, or the device fails.
+    pub async fn run(
+        &self,
+        program: &mut DeviceProgram,
+        batch: &Batch,
+    ) -> Result<DeviceRun, Error> {
         match (self, program) {
-            (Device::Cpu(b), DeviceProgram::Cpu(p)) => Ok(b.run(p, batch).await?),
+            (Device::Cpu(b), DeviceProgram::Cpu(p)) => Ok(DeviceRun::Cpu(b.run(p, batch).await?)),
             #[cfg(feature = "gpu")]
-            (Device::Gpu(gpu), DeviceProgram::Gpu(p)) => Ok(gpu.backend().run(p, batch).await?),
+            (Device::Gpu(gpu), DeviceProgram::Gpu(p)) => {
+                Ok(DeviceRun::Gpu(gpu.backend().run(p, batch).await?))
+            }
             #[cfg(feature = "gpu")]
             _ => Err(Error::OtherDevice),
+        }
+    }
+
+    /// See [`Backend::in_flight`].
+    pub fn in_flight(&self, program: &DeviceProgram) -> usize {
+        match (self, program) {
+            #[cfg(feature = "gpu")]
+            (Device::Gpu(gpu), DeviceProgram::Gpu(p)) => gpu.backend().in_flight(p),
+            _ => 1,
         }
     }
 
     /// See [`Backend::read`].
     ///
     /// # Errors
-    /// When the device fails.
-    pub async fn read(&self, program: &DeviceProgram, output: usize) -> Result<HostTensor, Error> {
-        match (self, program) {
-            (Device::Cpu(b), DeviceProgram::Cpu(p)) => Ok(b.read(p, output).await?),
+    /// When there is no such output, a later run has overwritten it, or the device fails.
+    pub async fn read(
+        &self,
+        program: &DeviceProgram,
+        run: &DeviceRun,
+        output: usize,
+    ) -> Result<HostTensor, Error> {
+        match (self, program, run) {
+            (Device::Cpu(b), DeviceProgram::Cpu(p), DeviceRun::Cpu(r)) => {
+                Ok(b.read(p, r, output).await?)
+            }
             #[cfg(feature = "gpu")]
-            (Device::Gpu(gpu), DeviceProgram::Gpu(p)) => Ok(gpu.backend().read(p, output).await?),
+            (Device::Gpu(gpu), DeviceProgram::Gpu(p), DeviceRun::Gpu(r)) => {
+                Ok(gpu.backend().read(p, r, output).await?)
+            }
             #[cfg(feature = "gpu")]
             _ => Err(Error::OtherDevice),
         }

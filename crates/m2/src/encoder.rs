@@ -1,7 +1,7 @@
 //! Texts to vectors.
 
 use m2_data::Fitted;
-use m2_ir::{Batch, Text};
+use m2_ir::{Batch, HostTensor, Text};
 use m2_nn::models::outputs;
 
 use crate::{
@@ -208,20 +208,22 @@ impl Encoder {
         let lengths: Vec<usize> = texts.iter().map(|t| t.0.ids.len()).collect();
         let mut values = vec![0.0; texts.len() * self.width];
         let mut done = vec![false; texts.len()];
-        for batch in group(&lengths, self.bounds) {
-            let data = batch_of(texts, &batch)?;
-            let found = self.model.run(&data, &[self.output.as_str()]).await?;
+        let groups = group(&lengths, self.bounds);
+        let batches =
+            groups.iter().map(|g| batch_of(texts, g)).collect::<Result<Vec<_>, Error>>()?;
+        let mut finite = true;
+        let each = &mut |at: usize, found: Vec<HostTensor>| {
             let found = found[0].to_f32();
-            if !found.iter().all(|v| v.is_finite()) {
-                return Err(self.model.not_finite());
-            }
-            for (&i, vector) in batch.iter().zip(found.chunks_exact(self.width)) {
+            finite = found.iter().all(|v| v.is_finite());
+            for (&i, vector) in groups[at].iter().zip(found.chunks_exact(self.width)) {
                 values[i * self.width..(i + 1) * self.width].copy_from_slice(vector);
                 done[i] = true;
             }
-            if !go_on(batch.len()) {
-                break;
-            }
+            Ok(finite && go_on(groups[at].len()))
+        };
+        self.model.run_each(&batches, &[self.output.as_str()], each).await?;
+        if !finite {
+            return Err(self.model.not_finite());
         }
         let whole = done.iter().position(|d| !d).unwrap_or(done.len());
         values.truncate(whole * self.width);

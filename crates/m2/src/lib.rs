@@ -31,6 +31,7 @@ mod locate;
 pub mod model;
 #[cfg(not(target_arch = "wasm32"))]
 mod open;
+mod run;
 mod settings;
 mod texts;
 #[cfg(not(target_arch = "wasm32"))]
@@ -38,7 +39,7 @@ pub mod vectors;
 pub mod verify;
 
 pub use classifier::{Classes, Classifier};
-pub use device::{Device, DeviceProgram, DeviceWeights};
+pub use device::{Device, DeviceProgram, DeviceRun, DeviceWeights};
 pub use encoder::{Embeddings, Encoder, EncoderOptions, Prepared, TextInfo, cosine};
 pub use error::Error;
 pub use fill_mask::{Answer, Candidate, FillMask};

@@ -7,12 +7,12 @@ use std::{
 
 use m2_data::Tokenizer;
 use m2_ir::{
-    Batch, Dim, Graph, HostTensor, Parameters, Plan, Sizes, passes,
+    Dim, Graph, HostTensor, Parameters, Plan, Sizes, passes,
     plan::{Fusion, Place, lower},
 };
 use m2_nn::{Heads, ModelConfig, Weights, models, presets::Preset};
 
-use crate::{Device, DeviceProgram, DeviceWeights, Error, Settings};
+use crate::{Device, DeviceProgram, DeviceRun, DeviceWeights, Error, Settings};
 
 /// The most programs that are kept.
 const PROGRAMS: usize = 8;
@@ -193,52 +193,48 @@ impl Model {
         self.by_class
     }
 
-    /// Runs a batch and reads the named values ([`m2_nn::models::outputs`]), with true sizes.
-    ///
-    /// The plan of the batch's class is kept for the next batch of that class. Where the device is
-    /// lost on the way it is opened again and the batch is run once more.
-    ///
-    /// # Errors
-    /// When the model has no such value, a row is longer than N, or the device fails.
-    pub async fn run(&mut self, batch: &Batch, outputs: &[&str]) -> Result<Vec<HostTensor>, Error> {
-        let sizes = batch.sizes();
-        if sizes.span > self.max_positions() {
-            return Err(self.error(&format!(
-                "a row has {} tokens, the model takes at most {}; cut or split the text",
-                sizes.span,
-                self.max_positions()
-            )));
-        }
-        match self.attempt(batch, outputs).await {
-            Err(e) if self.device.heal(&e).await? => {
-                // Weights and plans are made again from what the host has.
-                self.programs.clear();
-                self.weights = self.device.weights();
-                self.attempt(batch, outputs).await
-            }
-            result => result,
-        }
+    /// The program for these sizes if it is the one that ran last.
+    pub(crate) fn latest(&self, sizes: Sizes, outputs: &[&str]) -> Option<&DeviceProgram> {
+        let class = self.class(sizes);
+        let latest = self.programs.last().filter(|c| c.class == class && c.outputs == outputs);
+        latest.map(|c| &c.program)
     }
 
-    async fn attempt(&mut self, batch: &Batch, outputs: &[&str]) -> Result<Vec<HostTensor>, Error> {
-        let at = self.program(batch.sizes(), outputs).await?;
-        let program = &mut self.programs[at].program;
-        self.device.run(program, batch).await?;
-        let mut values = Vec::with_capacity(outputs.len());
-        for i in 0..outputs.len() {
-            values.push(self.device.read(program, i).await?);
-        }
-        Ok(values)
+    /// Reads an output of a run of the program that ran last.
+    pub(crate) async fn read(&self, run: &DeviceRun, output: usize) -> Result<HostTensor, Error> {
+        let latest = self.programs.last().ok_or(Error::OtherDevice)?;
+        self.device.read(&latest.program, run, output).await
     }
 
-    /// The position in the cache of a program for these sizes; it is made if need be.
-    pub(crate) async fn program(&mut self, sizes: Sizes, outputs: &[&str]) -> Result<usize, Error> {
+    /// Opens the device again if this error says that it was lost; whether it did. Weights and plans
+    /// are made again from what the host has.
+    pub(crate) async fn heal(&mut self, error: &Error) -> Result<bool, Error> {
+        let lost = self.device.heal(error).await?;
+        if lost {
+            self.programs.clear();
+            self.weights = self.device.weights();
+        }
+        Ok(lost)
+    }
+
+    /// The device with a program for these sizes, which is made if need be.
+    pub(crate) async fn program(
+        &mut self,
+        sizes: Sizes,
+        outputs: &[&str],
+    ) -> Result<(&Device, &mut DeviceProgram), Error> {
+        self.make(sizes, outputs).await?;
+        // The most recent stands last.
+        let latest = self.programs.last_mut().ok_or(Error::OtherDevice)?;
+        Ok((&self.device, &mut latest.program))
+    }
+
+    async fn make(&mut self, sizes: Sizes, outputs: &[&str]) -> Result<(), Error> {
         let class = self.class(sizes);
         let same = |c: &Cached| c.class == class && c.outputs == outputs;
         if let Some(at) = self.programs.iter().position(same) {
-            // The most recent stands last.
             self.programs[at..].rotate_left(1);
-            return Ok(self.programs.len() - 1);
+            return Ok(());
         }
         let plan = self.plan(class, outputs)?;
         let bytes = held_bytes(&plan);
@@ -256,7 +252,7 @@ impl Model {
         self.host.release();
         let outputs = outputs.iter().map(|&o| o.to_owned()).collect();
         self.programs.push(Cached { class, outputs, program, bytes });
-        Ok(self.programs.len() - 1)
+        Ok(())
     }
 
     /// The plan for batches of at most these sizes.

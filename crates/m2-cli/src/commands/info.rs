@@ -204,8 +204,8 @@ async fn self_test(device: &Device) -> anyhow::Result<f64> {
     let plan = m2_ir::plan::lower(&graph, &device.target(), batch.sizes().class(), Fusion::Full)?;
     let mut weights = device.weights();
     let mut program = device.load(plan, &tensors, &mut weights).await?;
-    device.run(&mut program, &batch).await?;
-    let found: HostTensor = device.read(&program, 0).await?;
+    let run = device.run(&mut program, &batch).await?;
+    let found: HostTensor = device.read(&program, &run, 0).await?;
     let exact = &exact[0].data;
     let largest = exact.iter().fold(0.0f64, |m, v| m.max(v.abs()));
     let errors = found.to_f64().into_iter().zip(exact).map(|(a, b)| (a - b).abs());

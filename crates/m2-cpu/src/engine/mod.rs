@@ -26,7 +26,13 @@ pub struct CpuProgram {
     store: Store,
     /// True sizes of the last batch, with the class of its longest row.
     sizes: Sizes,
+    /// How many runs were begun.
+    runs: u64,
 }
+
+/// A run of a program, by its number: its outputs can be read until the next one begins.
+#[derive(Debug)]
+pub struct CpuRun(u64);
 
 /// What every kernel needs beside its operands.
 pub(crate) struct Machine<'a> {
@@ -80,23 +86,27 @@ impl CpuProgram {
             kernel.run(machine, &plan, &run, &mut store)?;
         }
         let sizes = run.sizes;
-        Ok(CpuProgram { plan, steps, workspace, store, sizes })
+        Ok(CpuProgram { plan, steps, workspace, store, sizes, runs: 0 })
     }
 
     /// Runs a batch that the plan accepts.
-    pub(crate) fn run(&mut self, machine: &Machine<'_>, batch: &Batch) -> Result<(), Error> {
+    pub(crate) fn run(&mut self, machine: &Machine<'_>, batch: &Batch) -> Result<CpuRun, Error> {
         batch.check(&self.plan)?;
+        self.runs += 1;
         let run = Run::new(batch, self.plan.class.span, &self.workspace);
         self.sizes = run.sizes;
         self.store.set_inputs(&self.plan, batch);
         for kernel in &self.steps {
             kernel.run(machine, &self.plan, &run, &mut self.store)?;
         }
-        Ok(())
+        Ok(CpuRun(self.runs))
     }
 
     /// An output of the last run with its true sizes.
-    pub(crate) fn read(&self, output: usize) -> Result<HostTensor, Error> {
+    pub(crate) fn read(&self, run: &CpuRun, output: usize) -> Result<HostTensor, Error> {
+        if run.0 != self.runs {
+            return Err(Error::Overwritten);
+        }
         let Some((_, id)) = self.plan.graph.outputs().get(output) else {
             return Err(Error::Output { output, outputs: self.plan.graph.outputs().len() });
         };

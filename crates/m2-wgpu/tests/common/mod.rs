@@ -186,9 +186,9 @@ impl Case {
             let mut program = block_on(gpu.load(plan, params, &mut weights)).unwrap();
             for _ in 0..2 {
                 gpu.poison(&program);
-                block_on(gpu.run(&mut program, &ours)).unwrap();
+                let run = block_on(gpu.run(&mut program, &ours)).unwrap();
                 for (i, want) in expected.iter().enumerate() {
-                    let got = block_on(gpu.read(&program, i)).unwrap();
+                    let got = block_on(gpu.read(&program, &run, i)).unwrap();
                     let name = format!("{} {fusion:?}", graph.outputs()[i].0);
                     let lead = graph.node(graph.outputs()[i].1).ty.shape.first().copied();
                     self.compare(&name, lead, &got, &want.shape, &want.data);

@@ -89,8 +89,9 @@ impl OpCase {
         }
         let (params, batch) = (self.params(), self.batch()?);
         let exact = reference::run::<f64>(&self.graph, &params, &batch)?;
-        let run = OpRun::new(device, self, fusion).await?;
-        let found = device.read(&run.program, 0).await?.to_f64();
+        let mut run = OpRun::new(device, self, fusion).await?;
+        let last = device.run(&mut run.program, &batch).await?;
+        let found = device.read(&run.program, &last, 0).await?.to_f64();
         let exact = &exact[0].data;
         let by_token = self.graph.node(out).ty.shape.first() == Some(&Dim::Tokens);
         let width = exact.len() / if by_token { batch.rows().tokens() } else { 1 };

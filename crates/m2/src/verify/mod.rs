@@ -191,10 +191,10 @@ impl Golden {
                 let plan = lower(&graph, &device.target(), batch.sizes().class(), fusion)?;
                 let mut weights = device.weights();
                 let mut program = device.load(plan, params, &mut weights).await?;
-                device.run(&mut program, batch).await?;
+                let run = device.run(&mut program, batch).await?;
                 let mut out = Vec::with_capacity(names.len());
                 for i in 0..names.len() {
-                    out.push(device.read(&program, i).await?);
+                    out.push(device.read(&program, &run, i).await?);
                 }
                 Ok(out)
             }
