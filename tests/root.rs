@@ -9,6 +9,7 @@ mod golden_models;
 mod golden_ops;
 mod golden_tree;
 mod gpu_faults;
+mod gpu_halves;
 mod gpu_long;
 mod identities;
 mod ops;

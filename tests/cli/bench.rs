@@ -37,6 +37,7 @@ fn lengths_are_timed_one_by_one_and_bad_ones_refused() {
     let bench = |args: &[&str]| {
         run(&[&["bench", "forward", "--rounds", "1", "--model", text(&model)], args].concat())
     };
+    bench(&["--weights", "f16"]).refused(&["--weights f16 is for GPUs", "--device gpu"]);
     let both = bench(&["--lengths", "16,100", "--output", "pooled", "--json"]).done().json();
     let lengths: Vec<_> = both.as_array().unwrap().iter().map(|r| r["length"].clone()).collect();
     assert_eq!(lengths, [16, 100]);

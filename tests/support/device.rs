@@ -22,7 +22,11 @@ pub fn gpu() -> Option<Device> {
 
 /// The same within some limits.
 pub fn gpu_within(limits: Limits) -> Result<Option<Device>, Error> {
-    let device = Options { limits, ..Options::default() };
+    gpu_with(Options { limits, ..Options::default() })
+}
+
+/// The same with some options.
+pub fn gpu_with(device: Options) -> Result<Option<Device>, Error> {
     let required = std::env::var_os("M2_REQUIRE_GPU").is_some();
     match block_on(Device::gpu(GpuOptions { device, kernels: None })) {
         Ok(device) => Ok(Some(device)),

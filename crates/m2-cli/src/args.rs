@@ -4,7 +4,7 @@ mod bench_op;
 
 use std::path::PathBuf;
 
-pub use bench_op::{BenchEpilogue, BenchOp, BenchWeights};
+pub use bench_op::{BenchEpilogue, BenchOp};
 use clap::{Parser, Subcommand, ValueEnum};
 use m2::{Policy, Pooling};
 
@@ -21,6 +21,9 @@ pub struct Args {
     /// How much of what a GPU grants to use: all, or only WebGPU's default limits, as in a browser.
     #[arg(long, global = true, value_enum, default_value = "all")]
     pub limits: LimitsArg,
+    /// How a GPU stores the weights of products; it sums in f32 either way.
+    #[arg(long, global = true, value_enum, default_value = "f32")]
+    pub weights: WeightsArg,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -33,6 +36,25 @@ pub enum LimitsArg {
     All,
     /// WebGPU's defaults, which every adapter grants.
     Webgpu,
+}
+
+/// Storage of weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WeightsArg {
+    /// Single precision.
+    F32,
+    /// Half precision: half the memory and traffic, vectors that differ in the third digit or later.
+    F16,
+}
+
+impl WeightsArg {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            WeightsArg::F32 => "f32",
+            WeightsArg::F16 => "f16",
+        }
+    }
 }
 
 /// The commands.

@@ -195,16 +195,16 @@ impl<'a> Forward<'a> {
         let mut ceiling = ceiling(self.device);
         self.round(&mut program, &data).await?;
         let made = objects(self.device);
-        let (first, mut last) = self.round(&mut program, &data).await?;
-        let mut seconds = vec![first];
-        let fitting = (TIME.as_secs_f64() / seconds[0]) as usize;
-        let rounds = rounds.unwrap_or(fitting.clamp(ROUNDS.0, ROUNDS.1)).max(1);
-        for _ in 1..rounds {
-            drop(last);
+        let fitting =
+            |round: f64| ((TIME.as_secs_f64() / round) as usize).clamp(ROUNDS.0, ROUNDS.1);
+        let mut seconds = Vec::new();
+        let last = loop {
             let (time, run) = self.round(&mut program, &data).await?;
             seconds.push(time);
-            last = run;
-        }
+            if seconds.len() >= rounds.unwrap_or_else(|| fitting(seconds[0])) {
+                break run;
+            }
+        };
         // The clock's frequency drifts: the better of both measurements is the ceiling.
         ceiling = ceiling.zip(self::ceiling(self.device)).map(|(a, b)| a.max(b));
         seconds.sort_by(f64::total_cmp);
@@ -228,6 +228,7 @@ impl Forward<'_> {
         Ok((start.elapsed().as_secs_f64(), run))
     }
 
+    #[cfg_attr(not(feature = "gpu"), expect(unused_variables, reason = "only GPUs dispatch"))]
     async fn dispatches(
         &self,
         program: &DeviceProgram,
@@ -302,6 +303,7 @@ fn objects(device: &Device) -> u64 {
     }
 }
 
+#[cfg_attr(not(feature = "gpu"), expect(unused_variables, reason = "only GPUs dispatch"))]
 fn counts(device: &Device, program: &DeviceProgram, made: u64) -> Option<GpuCounts> {
     match (device, program) {
         #[cfg(feature = "gpu")]

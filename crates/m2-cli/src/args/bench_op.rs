@@ -39,9 +39,6 @@ pub struct BenchOp {
     /// Into how many slices a GPU cuts the sums of products; by default as suits the adapter.
     #[arg(long)]
     pub slices: Option<usize>,
-    /// How a GPU stores the weights of products.
-    #[arg(long, value_enum, default_value = "f32")]
-    pub weights: BenchWeights,
     /// Compare with plain float64 first, on fewer tokens where there are many.
     #[arg(long)]
     pub check: bool,
@@ -72,13 +69,4 @@ pub enum BenchEpilogue {
     Glu,
     /// Add a tensor of the result's shape.
     Residual,
-}
-
-/// How weights are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum BenchWeights {
-    /// Single precision.
-    F32,
-    /// Half precision, sums in single.
-    F16,
 }

@@ -46,7 +46,8 @@ fn forward(args: &Args, a: &BenchForward) -> anyhow::Result<Outcome> {
         if let Some(path) = &a.dump {
             dump(path, &timing.values)?;
         }
-        let result = as_json(&timing, &device, a.dtype);
+        let mut result = as_json(&timing, &device, a.dtype);
+        result["weights"] = args.weights.name().into();
         if !a.json {
             print(&result)?;
         }

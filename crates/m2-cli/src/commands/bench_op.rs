@@ -14,7 +14,7 @@ use m2_ir::{
 use serde_json::{Value, json};
 
 use crate::{
-    args::{Args, BenchEpilogue, BenchOp, BenchWeights},
+    args::{Args, BenchEpilogue, BenchOp},
     exit::Outcome,
 };
 
@@ -123,8 +123,8 @@ fn epilogue(parts: &[BenchEpilogue]) -> Epilogue {
 
 fn device(args: &Args, a: &BenchOp) -> anyhow::Result<Device> {
     if a.device == "cpu" {
-        if a.variant.is_some() || a.slices.is_some() || a.weights == BenchWeights::F16 {
-            bail!("--variant, --slices and --weights are for GPUs; add --device gpu");
+        if a.variant.is_some() || a.slices.is_some() {
+            bail!("--variant and --slices are for GPUs; add --device gpu");
         }
         return super::device(args, &a.device);
     }
@@ -134,11 +134,7 @@ fn device(args: &Args, a: &BenchOp) -> anyhow::Result<Device> {
 #[cfg(feature = "gpu")]
 fn options(a: &BenchOp) -> anyhow::Result<m2_wgpu::Options> {
     let products = a.variant.as_deref().map(str::parse).transpose().map_err(anyhow::Error::msg)?;
-    let weights = match a.weights {
-        BenchWeights::F32 => m2_wgpu::Storage::F32,
-        BenchWeights::F16 => m2_wgpu::Storage::F16,
-    };
-    Ok(m2_wgpu::Options { products, slices: a.slices, weights, ..Default::default() })
+    Ok(m2_wgpu::Options { products, slices: a.slices, ..Default::default() })
 }
 
 #[cfg(feature = "gpu")]

@@ -52,6 +52,7 @@ pub fn run(args: &Args, a: &args::Graph) -> anyhow::Result<Outcome> {
 }
 
 /// Predicts times on cards that are not here.
+#[cfg_attr(not(feature = "gpu"), expect(unused_variables, reason = "only GPUs dispatch"))]
 fn predict(
     out: &mut dyn Write,
     on: &PlannedFor,
@@ -192,6 +193,10 @@ struct Sums {
 }
 
 /// Steps and what they read and write; on a GPU the dispatches as they will be recorded.
+#[cfg_attr(
+    not(feature = "gpu"),
+    expect(unused_mut, unused_variables, reason = "only GPUs dispatch")
+)]
 fn sums(plan: &Plan, on: &PlannedFor) -> anyhow::Result<Sums> {
     let mut sums = plan.costs().iter().fold(Sums::default(), |s, c| Sums {
         dispatches: s.dispatches + 1,

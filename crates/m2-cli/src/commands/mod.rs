@@ -20,12 +20,13 @@ mod text;
 mod verify;
 mod verify_vectors;
 
-use m2::{Device, files::cache::Locations};
+use m2::Device;
 
+#[cfg(feature = "gpu")]
+use crate::{args::LimitsArg, progress};
 use crate::{
-    args::{Args, Command, LimitsArg},
+    args::{Args, Command, WeightsArg},
     exit::Outcome,
-    progress,
 };
 
 /// Runs a command.
@@ -53,6 +54,9 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
 /// The device that `--device` names.
 fn device(args: &Args, name: &str) -> anyhow::Result<Device> {
     match name {
+        "cpu" if args.weights == WeightsArg::F16 => {
+            anyhow::bail!("--weights f16 is for GPUs; add --device gpu, or leave it out")
+        }
         "cpu" => Ok(cpu(args)),
         name => gpu(args, name),
     }
@@ -82,13 +86,25 @@ fn limits(args: &Args) -> m2_wgpu::Limits {
     }
 }
 
+/// How a GPU stores weights.
+#[cfg(feature = "gpu")]
+fn weights(args: &Args) -> m2_wgpu::Storage {
+    match args.weights {
+        WeightsArg::F32 => m2_wgpu::Storage::F32,
+        WeightsArg::F16 => m2_wgpu::Storage::F16,
+    }
+}
+
 /// How to open the GPU of this name.
 #[cfg(feature = "gpu")]
 fn gpu_options(args: &Args, name: &str, other: m2_wgpu::Options) -> m2::GpuOptions {
     let Ok(adapter) = name.parse();
-    let (limits, max_memory) = (limits(args), args.max_memory);
-    let device = m2_wgpu::Options { adapter, limits, max_memory, ..other };
-    m2::GpuOptions { device, kernels: Some(Locations::from_env().cache.join("kernels")) }
+    let (limits, max_memory, weights) = (limits(args), args.max_memory, weights(args));
+    let device = m2_wgpu::Options { adapter, limits, max_memory, weights, ..other };
+    m2::GpuOptions {
+        device,
+        kernels: Some(m2::files::cache::Locations::from_env().cache.join("kernels")),
+    }
 }
 
 /// A GPU by its name.
