@@ -3,13 +3,13 @@
 use m2::{Device, Model, OpenOptions};
 use m2_ir::{Batch, Text};
 use m2_nn::models::outputs::HIDDEN;
-use m2_wgpu::{Memory, Options, Storage};
+use m2_wgpu::{Options, Schedule, Storage};
 use pollster::block_on;
 
 use crate::support::{device::gpu_with, golden::tree};
 
 /// Hidden states of a row, and what the plan takes on the device.
-fn hidden(weights: Storage) -> Option<(Vec<f32>, Memory)> {
+fn hidden(weights: Storage) -> Option<(Vec<f32>, Schedule)> {
     let device = gpu_with(Options { weights, ..Options::default() }).unwrap()?;
     let folder = tree().folders(&["m2_h64_l2_s32"]).remove(0);
     let mut model = Model::open(&folder, device, OpenOptions::default()).unwrap();
@@ -19,14 +19,18 @@ fn hidden(weights: Storage) -> Option<(Vec<f32>, Memory)> {
     let found = block_on(model.run(&batch, &[HIDDEN])).unwrap();
     let plan = model.plan(batch.sizes().class(), &[HIDDEN]).unwrap();
     let Device::Gpu(gpu) = model.device() else { unreachable!() };
-    Some((found[0].to_f32().to_vec(), gpu.schedule(&plan).unwrap().memory))
+    Some((found[0].to_f32().to_vec(), gpu.schedule(&plan).unwrap()))
 }
 
 #[test]
 fn weights_in_halves_take_half_and_lose_little() {
     let Some((exact, whole)) = hidden(Storage::F32) else { return };
     let (found, half) = hidden(Storage::F16).unwrap();
-    assert!(half.weights < whole.weights * 3 / 4, "{half:?} {whole:?}");
+    let saved = whole.memory.weights - half.memory.weights;
+    assert!(saved > whole.memory.weights / 4, "{:?} {:?}", half.memory, whole.memory);
+    // Each weight is read by one dispatch.
+    let read = |s: &Schedule| s.dispatches.iter().map(|d| d.bytes).sum::<u64>();
+    assert_eq!(read(&whole) - read(&half), saved);
     let top = exact.iter().fold(0.0f32, |m, v| m.max(v.abs()));
     let error = found.iter().zip(&exact).fold(0.0f32, |m, (f, e)| m.max((f - e).abs()));
     // A half has eleven bits, so something is lost, but no more than a few of them in two layers.

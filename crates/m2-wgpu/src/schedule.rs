@@ -9,6 +9,8 @@ use crate::{
     layout::{self, Layout},
     memory::is_activation,
     settings::Settings,
+    variants::Storage,
+    weights::{storage, stored_bytes},
 };
 
 /// The dispatches of a run and the memory of its program.
@@ -54,7 +56,7 @@ impl Schedule {
                 activation_bytes: activation_width
                     * layout::leading(Dim::Tokens, &class) as u64
                     * 4,
-                bytes: bytes(plan, &class, launch),
+                bytes: bytes(plan, &class, launch, settings.products.weights),
             }
         };
         let dispatches = draft.steps.iter().map(planned).collect();
@@ -106,9 +108,12 @@ fn activation_width(plan: &Plan, class: &Sizes, launch: &Launch) -> u64 {
     along.map(|(_, given)| value_bytes(plan, class, given) / ld).sum()
 }
 
-fn bytes(plan: &Plan, class: &Sizes, launch: &Launch) -> u64 {
+fn bytes(plan: &Plan, class: &Sizes, launch: &Launch, weights: Storage) -> u64 {
     let node = plan.graph.node(launch.node);
-    let given = values(plan, class, launch).into_iter().map(|(_, g)| value_bytes(plan, class, g));
+    let given = values(plan, class, launch).into_iter().map(|(_, given)| {
+        let bytes = value_bytes(plan, class, given);
+        stored_bytes(bytes as usize / 4, storage(&plan.graph, given.0, weights))
+    });
     let other = launch.bindings.iter().map(|b| match b.slot() {
         Slot::Scratch(_, n) | Slot::Elements(_, _, n) => n as u64 * 4,
         _ => 0,
