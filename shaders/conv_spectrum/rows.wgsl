@@ -3,6 +3,7 @@
 // out (CHANNELS, 1 or 2, L) pairs, in the order in which they are read in that pass.
 
 override PAIR: bool = true;
+override SPECTRA: u32 = 2u;     // 2 if PAIR
 
 const BACK: bool = false;
 

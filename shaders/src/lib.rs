@@ -73,7 +73,10 @@ const PASSES: &str = include_str!("../transform/passes.wgsl");
 const SCALE: &str = include_str!("../transform/scale.wgsl");
 const WINDOW: &str = include_str!("../transform/window.wgsl");
 const ROW_TABLE: &str = include_str!("../transform/row_table.wgsl");
-const ROW_SIGNAL: &str = include_str!("../transform/row_signal.wgsl");
+const TASK: &str = include_str!("../transform/task.wgsl");
+const TASK_LOAD: &str = include_str!("../transform/task_load.wgsl");
+const TASK_STORE: &str = include_str!("../transform/task_store.wgsl");
+const TASK_VALUE: &str = include_str!("../transform/task_value.wgsl");
 const PEAKS: &str = include_str!("../transform/peaks.wgsl");
 const COLUMNS: &str = include_str!("../transform/columns.wgsl");
 const ROW_PAIRS: &str = include_str!("../transform/row_pairs.wgsl");
@@ -183,35 +186,35 @@ kernels! {
         [FFT, PASSES, WINDOW, MIRROR, ROW_PAIRS, ALONG_ROWS, PRODUCT,
         include_str!("../transform/row_spectrum.wgsl")];
     /// The sequence mixer by transforms in workgroup memory.
-    MIXER_TRANSFORM = "sequence_mixer/transform", [FFT, BALANCE, MIRROR, PRODUCT, CONVOLVE, MIXER,
+    MIXER_TRANSFORM = "sequence_mixer/transform", [FFT, BALANCE, MIRROR, PRODUCT, TASK, TASK_LOAD, TASK_STORE, CONVOLVE, MIXER,
         MIXER_SIGNAL, MIXER_GATE, include_str!("../sequence_mixer/whole.wgsl")], HELD = 8;
     /// The sequence mixer in passes: its signals' peaks.
-    MIXER_PEAKS = "sequence_mixer/peaks", [FFT, BALANCE, PASSES, WINDOW, ROW_TABLE, ROW_SIGNAL, PEAKS, MIXER,
+    MIXER_PEAKS = "sequence_mixer/peaks", [FFT, BALANCE, PASSES, WINDOW, ROW_TABLE, TASK, TASK_LOAD, TASK_VALUE, PEAKS, MIXER,
         MIXER_SIGNAL, MIXER_X1_V];
     /// The sequence mixer in passes: transforms along columns.
     MIXER_COLUMNS = "sequence_mixer/columns",
-        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_TABLE, ROW_SIGNAL, COLUMNS, MIXER, MIXER_SIGNAL, MIXER_X1_V];
+        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_TABLE, TASK, TASK_LOAD, TASK_VALUE, COLUMNS, MIXER, MIXER_SIGNAL, MIXER_X1_V];
     /// The sequence mixer in passes: back along columns.
     MIXER_FINISH = "sequence_mixer/finish",
-        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_TABLE, BACK, MIXER, MIXER_GATE,
+        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_TABLE, TASK, TASK_STORE, BACK, MIXER, MIXER_GATE,
         include_str!("../sequence_mixer/x2.wgsl")];
     /// Two long convolutions by transforms in workgroup memory.
-    PAIR_TRANSFORM = "conv_pair/transform", [FFT, BALANCE, MIRROR, PRODUCT, CONVOLVE, PAIR], HELD = 8;
+    PAIR_TRANSFORM = "conv_pair/transform", [FFT, BALANCE, MIRROR, PRODUCT, TASK, TASK_LOAD, TASK_STORE, CONVOLVE, PAIR], HELD = 8;
     /// Two long convolutions in passes: its signals' peaks.
-    PAIR_PEAKS = "conv_pair/peaks", [FFT, BALANCE, PASSES, WINDOW, ROW_TABLE, ROW_SIGNAL, PEAKS, PAIR];
+    PAIR_PEAKS = "conv_pair/peaks", [FFT, BALANCE, PASSES, WINDOW, ROW_TABLE, TASK, TASK_LOAD, TASK_VALUE, PEAKS, PAIR];
     /// Two long convolutions in passes: transforms along columns.
     PAIR_COLUMNS = "conv_pair/columns",
-        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_TABLE, ROW_SIGNAL, COLUMNS, PAIR];
+        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_TABLE, TASK, TASK_LOAD, TASK_VALUE, COLUMNS, PAIR];
     /// Two long convolutions in passes: back along columns.
     PAIR_FINISH = "conv_pair/finish",
-        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_TABLE, BACK, PAIR];
+        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_TABLE, TASK, TASK_STORE, BACK, PAIR];
     /// One long convolution by transforms in workgroup memory.
     LONG_TRANSFORM = "long_conv/transform", [FFT, BALANCE, MIRROR, PRODUCT, CONVOLVE, LONG], HELD = 8;
     /// One long convolution in passes: its signals' peaks.
-    LONG_PEAKS = "long_conv/peaks", [FFT, BALANCE, PASSES, WINDOW, ROW_TABLE, ROW_SIGNAL, PEAKS, LONG];
+    LONG_PEAKS = "long_conv/peaks", [FFT, BALANCE, PASSES, WINDOW, ROW_TABLE, TASK_VALUE, PEAKS, LONG];
     /// One long convolution in passes: transforms along columns.
     LONG_COLUMNS = "long_conv/columns",
-        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_TABLE, ROW_SIGNAL, COLUMNS, LONG];
+        [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_TABLE, TASK_VALUE, COLUMNS, LONG];
     /// One long convolution in passes: back along columns.
     LONG_FINISH = "long_conv/finish",
         [FFT, BALANCE, PASSES, SCALE, WINDOW, ROW_TABLE, BACK, LONG];

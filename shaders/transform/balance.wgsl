@@ -1,7 +1,7 @@
 // The power of two that brings the first of two signals to the second one's size: in a complex
 // transform of both the smaller one would inherit the larger one's rounding.
 
-override PAIR: bool = true;     // there are two signals
+override PAIR: bool = true;     // a transform has two signals
 
 // The largest of all invocations' values; takes THREADS points of z.
 fn largest(lane: u32, peak: vec2<f32>) -> vec2<f32> {
@@ -32,4 +32,9 @@ fn balance(top: vec2<f32>) -> i32 {
 
 fn power(e: i32) -> f32 {
     return bitcast<f32>(u32(127 + e) << 23u);
+}
+
+// What takes the balance back; a signal of zeros gets nothing of the other one's rounding.
+fn restored(top: vec2<f32>) -> vec2<f32> {
+    return select(vec2<f32>(power(-balance(top)), 1.0), vec2<f32>(0.0), top == vec2<f32>(0.0));
 }

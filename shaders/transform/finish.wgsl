@@ -1,5 +1,5 @@
 // Third pass of a long transform: the twiddle's conjugate, inverse transforms along INNER columns
-// of N = N1 points, both halves added, and the op's `finish`.
+// of N = N1 points, both halves added, and `store`.
 //
 // Grid: L / SIZE by rows by CHANNELS.
 
@@ -37,14 +37,11 @@ fn main(
             }
         }
     }
-    let undo = vec2<f32>(power(-exponent_of(channel, row)), 1.0);
-    let r = rows[sizes.first_row + row];
+    let back = undo(channel, row);
+    let task = task_at(first_task() + row);
     for (var j = 0u; j < SIZE / THREADS; j += 1u) {
         let i = j * THREADS + lane;
         let n = i / INNER * (L / N) + first + i % INNER;
-        if n < (r.length + 3u) / 4u * 4u {
-            let inside = n < r.length;
-            finish(r.offset + n, n, sizes.first_channel + channel, inside, sums[j] * undo);
-        }
+        store(task, n, sizes.first_channel + channel, sums[j] * back);
     }
 }

@@ -9,7 +9,7 @@
 override L: u32 = 1024u;
 override LOW: u32 = 32u;        // a power of two
 override CHANNELS: u32 = 64u;   // from the dispatch's first channel on
-override ROWS: u32 = 1u;        // from the dispatch's first row on, at most
+override ROWS: u32 = 1u;        // tasks from the dispatch's first row on, at most
 override PARTS: u32 = 1u;       // divides L
 
 @group(0) @binding(2) var<storage, read_write> scratch: array<vec2<f32>>;

@@ -1,7 +1,9 @@
 // The product with a spectrum, W(f) = Z(f) P(f) + conj Z(-f) M(f); for one convolution P = K1 and
 // M = 0.
 //
-// spectrum (CHANNELS, 1 or 2, L) pairs as conv_spectrum/split.wgsl writes them.
+// spectrum (CHANNELS, SPECTRA, L) pairs as conv_spectrum/split.wgsl writes them.
+
+override SPECTRA: u32 = 2u;     // P and M, or K1 alone
 
 // Multiplies the coefficients z[at] by what the spectrum holds for them.
 fn couple(slot: u32, at: vec2<u32>, real: bool) {
@@ -9,7 +11,7 @@ fn couple(slot: u32, at: vec2<u32>, real: bool) {
     let b = z[at.y];
     let p = spectrum[slot];
     var m = vec2<f32>(0.0);
-    if PAIR {
+    if SPECTRA == 2u {
         m = spectrum[slot + L];
     }
     if real {

@@ -1,7 +1,5 @@
 // The second pass of a long convolution goes back along the rows.
 
-override PAIR: bool = true;
-
 const BACK: bool = true;
 
 @group(0) @binding(3) var<storage, read> spectrum: array<vec2<f32>>;

@@ -24,7 +24,7 @@ fn main(
     }
     workgroupBarrier();
     forward(lane);
-    let first = channel * L * select(1u, 2u, PAIR) + half * (L / 2u) + part * (SIZE / 2u);
+    let first = channel * L * SPECTRA + half * (L / 2u) + part * (SIZE / 2u);
     for (var i = lane; i < SIZE / 2u; i += THREADS) {
         let own = half == 0u && part == 0u && i < BLOCK / 2u;
         let at = mirrored(i % (BLOCK / 2u), own) + i / (BLOCK / 2u) * BLOCK;

@@ -141,7 +141,7 @@ impl Rows {
     }
 }
 
-/// `⌈extent / per⌉ · times · [rows]` workgroups.
+/// `⌈extent / per⌉ · times · [⌈rows / together⌉]` workgroups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Grid {
     /// What the first axis walks along.
@@ -152,6 +152,8 @@ pub(crate) struct Grid {
     pub times: usize,
     /// The rows that have such a set each.
     pub rows: Rows,
+    /// How many neighbouring rows share a set.
+    pub together: usize,
 }
 
 /// Workgroups that every device grants along one axis.
@@ -160,7 +162,7 @@ const MAX_GROUPS: u64 = 65_535;
 impl Grid {
     /// `⌈axis / per⌉ · times`.
     pub fn new(axis: Dim, per: usize, times: usize) -> Self {
-        Grid { extent: Extent::Axis(axis), per, times, rows: Rows::None }
+        Grid { extent: Extent::Axis(axis), per, times, rows: Rows::None, together: 1 }
     }
 
     /// `⌈n / per⌉`.
@@ -170,17 +172,17 @@ impl Grid {
 
     /// `times` workgroups for each row.
     pub fn rows(times: usize) -> Self {
-        Grid::of_rows(Rows::All, times)
+        Grid::of_rows(Rows::All, 1, times)
     }
 
-    /// `times` workgroups for each of some rows.
-    pub fn of_rows(rows: Rows, times: usize) -> Self {
-        Grid { rows, ..Grid::new(Dim::Fixed(1), 1, times) }
+    /// `times` workgroups for each so many neighbours of some rows.
+    pub fn of_rows(rows: Rows, together: usize, times: usize) -> Self {
+        Grid { rows, together, ..Grid::new(Dim::Fixed(1), 1, times) }
     }
 
     /// `⌈longest row / per⌉ · times` workgroups for each row.
     pub fn row_parts(per: usize, times: usize) -> Self {
-        Grid { extent: Extent::Longest, per, times, rows: Rows::All }
+        Grid { extent: Extent::Longest, per, times, rows: Rows::All, together: 1 }
     }
 
     /// The two-dimensional grid of a run, or None if there is nothing to do.
@@ -191,7 +193,7 @@ impl Grid {
     /// When even a folded grid is too large.
     pub fn of(&self, sizes: &RunSizes) -> Result<Option<(u32, u32)>, Error> {
         let sets = self.extent.of(sizes).div_ceil(self.per as u64) * self.times as u64;
-        let n = sets * self.rows.of(sizes);
+        let n = sets * self.rows.of(sizes).div_ceil(self.together as u64);
         let y = n.div_ceil(MAX_GROUPS);
         // Axes are as equal as possible, so that few workgroups are skipped.
         if y > MAX_GROUPS {
@@ -216,7 +218,12 @@ mod tests {
         assert_eq!(Grid::new(Dim::Tokens, 32, 3).of(&sizes).unwrap(), Some((12, 1)));
         assert_eq!(Grid::new(Dim::Asked, 32, 3).of(&sizes).unwrap(), None);
         for (first, groups) in [(0, Some((20, 1))), (69_999, Some((10, 1))), (70_000, None)] {
-            assert_eq!(Grid::of_rows(Rows::Part(first, 2), 10).of(&sizes).unwrap(), groups);
+            assert_eq!(Grid::of_rows(Rows::Part(first, 2), 1, 10).of(&sizes).unwrap(), groups);
+        }
+        for (first, groups) in
+            [(0, Some((20, 1))), (69_997, Some((20, 1))), (69_998, Some((10, 1)))]
+        {
+            assert_eq!(Grid::of_rows(Rows::Part(first, 4), 2, 10).of(&sizes).unwrap(), groups);
         }
         let (x, y) = Grid::rows(10).of(&sizes).unwrap().unwrap();
         assert!(x <= 65_535 && y <= 65_535 && u64::from(x) * u64::from(y) >= 700_000);

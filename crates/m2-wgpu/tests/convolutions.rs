@@ -55,6 +55,7 @@ fn row_tables() -> Vec<(RowTable, usize)> {
         (rows(&[1, 5, 32, 37]), 5),
         (rows(&[128, 100]), 2),
         (rows(&[1030]), 1),
+        (rows(&[1030, 2000, 3]), 2),
     ]
 }
 
@@ -92,6 +93,60 @@ fn sequence_mixers() {
     }
 }
 
+/// One convolution whose row 1 is `size` times as large as the rows of which it shares transforms;
+/// every row is compared with f64 relative to its own largest value.
+fn rows_beside_a_large_one(gpu: &WgpuBackend, lengths: &[usize], size: f32) {
+    let mut random = Random::fresh();
+    let h = 3;
+    let mut g = Builder::new();
+    let y = long_conv(&mut g, REVERSES[1], h);
+    g.output("y", y);
+    let graph = g.finish();
+    let mut batch = Batch::from_rows(rows(lengths));
+    let (tokens, class) = (batch.sizes().tokens, batch.sizes().class());
+    let large = batch.rows().rows()[1];
+    let large = large.offset as usize..(large.offset + large.length) as usize;
+    let mut x = random.values(tokens * h, 1.0);
+    x[large.start * h..large.end * h].iter_mut().for_each(|v| *v *= size);
+    batch = batch.with_input("x", HostTensor::from_f32(&[tokens, h], &x));
+    let true_span = batch.sizes().span;
+    let mut exact = batch.clone();
+    for name in ["k0", "r0"] {
+        let k = random.values(class.span * h, 1.0);
+        batch = batch.with_input(name, HostTensor::from_f32(&[class.span, h], &k));
+        let k = HostTensor::from_f32(&[true_span, h], &k[..true_span * h]);
+        exact = exact.with_input(name, k);
+    }
+    let d = HostTensor::from_f32(&[h], &random.values(h, 1.0));
+    let params = BTreeMap::from([("d0".to_owned(), d)]);
+    let want = &m2_cpu::reference::run::<f64>(&graph, &params, &exact).unwrap()[0];
+    let plan = lower(&graph, &gpu.target(), class, Fusion::Full).unwrap();
+    let mut program = block_on(gpu.load(plan, &params, &mut gpu.weights())).unwrap();
+    gpu.poison(&program);
+    let run = block_on(gpu.run(&mut program, &batch)).unwrap();
+    let got = block_on(gpu.read(&program, &run, 0)).unwrap().to_f64();
+    for (i, row) in batch.rows().rows().iter().enumerate() {
+        let own = row.offset as usize * h..(row.offset + row.length) as usize * h;
+        let top = want.data[own.clone()].iter().fold(0.0f64, |m, v| m.max(v.abs()));
+        for j in own {
+            let error = (got[j] - want.data[j]).abs();
+            assert!(error <= 2e-6 * top, "row {i}: {} instead of {}", got[j], want.data[j]);
+        }
+    }
+}
+
+#[test]
+fn rows_that_share_a_transform_keep_their_own_precision() {
+    let (Some(whole), Some(in_passes)) = (gpu(), passes(16, None)) else { return };
+    for gpu in [whole, &in_passes] {
+        for size in [1e6, 1e-6, 0.0] {
+            for lengths in [&[37, 64, 9][..], &[64, 37], &[1, 33, 64, 0, 5]] {
+                rows_beside_a_large_one(gpu, lengths, size);
+            }
+        }
+    }
+}
+
 /// A device that transforms longer rows in passes, with so much scratch for its intermediates.
 fn passes(longest: usize, scratch: Option<u64>) -> Option<WgpuBackend> {
     open(Options {
@@ -112,6 +167,7 @@ fn transforms_in_passes() {
         (16, vec![0, 128, 100], 2),
         (64, vec![500, 1], 3),
         (128, vec![1000], 1),
+        (128, vec![1000, 1024, 0, 7], 2),
     ];
     for (longest, lengths, h) in tables {
         let Some(gpu) = passes(longest, None) else { return };
@@ -131,8 +187,13 @@ fn transforms_in_passes() {
 #[test]
 fn passes_by_groups_of_channels_and_rows() {
     // A (channel, row) of 64 points takes 1 KiB: groups of 3 + 3 channels, of 4 + 3, of one channel
-    // and 4 + 1 rows.
-    let tables = [(4, vec![37], 6), (5, vec![37], 7), (4, vec![37, 64, 0, 9, 2], 2)];
+    // and 4 + 1 rows; of 1 + 1 + 1 pairs of rows, the last of one.
+    let tables = [
+        (4, vec![37], 6),
+        (5, vec![37], 7),
+        (4, vec![37, 64, 0, 9, 2], 2),
+        (1, vec![37, 64, 0, 9, 2], 2),
+    ];
     for (tasks, lengths, h) in tables {
         let Some(gpu) = passes(16, Some(tasks << 10)) else { return };
         let case = Case { rows: rows(&lengths), tolerance: 4e-6, ..Case::default() };

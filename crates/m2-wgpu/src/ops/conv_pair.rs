@@ -28,6 +28,7 @@ pub(super) fn lower(cx: &mut Lowering<'_>) -> Result<(), Error> {
         ],
         spectrum: inputs[3],
         pair: true,
+        together: 1,
         own,
         bindings: Box::new(bindings),
         channels: h,

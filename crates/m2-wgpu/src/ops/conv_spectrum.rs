@@ -144,7 +144,8 @@ impl Spectrum {
         constants.extend(self.own());
         cx.launch(shaders::SPECTRUM_COLUMNS, constants, bindings, Grid::flat(2 * groups, 1));
         let (mut constants, groups) = passes.rows();
-        constants.push(flag("PAIR", self.op.pair));
+        let spectra = 1 + usize::from(self.op.pair);
+        constants.extend([flag("PAIR", self.op.pair), size("SPECTRA", spectra)]);
         let bindings = vec![passes.roots(), passes.scratch(), Bind::Write(out)];
         cx.launch(shaders::SPECTRUM_ROWS, constants, bindings, Grid::flat(2 * groups, 1));
         Ok(())

@@ -1,4 +1,4 @@
-//! One long convolution.
+//! One long convolution, of two rows at once.
 
 use std::ops::Range;
 
@@ -27,6 +27,7 @@ pub(super) fn lower(cx: &mut Lowering<'_>) -> Result<(), Error> {
         ],
         spectrum: inputs[1],
         pair: false,
+        together: 2,
         own,
         bindings: Box::new(bindings),
         channels: h,

@@ -32,16 +32,16 @@ pub(super) struct Passes {
     pairs: usize,
     /// Parts of a row whose largest values are found apart.
     parts: usize,
-    /// Channels and rows of the scratch.
+    /// Channels and transforms of each in the scratch.
     tasks: (usize, usize),
 }
 
 impl Passes {
-    /// For so many channels and rows.
+    /// For so many channels and transforms of each.
     ///
     /// # Errors
     /// When the class is too long.
-    pub fn of(cx: &Lowering<'_>, channels: usize, rows: usize) -> Result<Self, Error> {
+    pub fn of(cx: &Lowering<'_>, channels: usize, tasks: usize) -> Result<Self, Error> {
         let l = cx.class.span;
         let n1 = 1 << (l.ilog2() / 2);
         let n2 = l / n1;
@@ -57,7 +57,7 @@ impl Passes {
             // Half the points, for more workgroups.
             pairs: (points / (4 * n2)).clamp(1, n1 / 2),
             parts: (l / 64).clamp(1, 16),
-            tasks: (channels, rows),
+            tasks: (channels, tasks),
         })
     }
 
@@ -118,7 +118,7 @@ impl Passes {
     }
 }
 
-/// Convolves some channels of some rows: the first, and how many at most.
+/// Convolves some channels of some rows: the first transform, and how many at most.
 ///
 /// # Errors
 /// When rows are too long.
@@ -126,31 +126,31 @@ pub(super) fn convolve(
     cx: &mut Lowering<'_>,
     op: &Convolution,
     channels: &Range<usize>,
-    (row, rows): (usize, usize),
+    (task, tasks): (usize, usize),
     spectrum: Slot,
 ) -> Result<(), Error> {
-    let passes = Passes::of(cx, channels.len(), rows)?;
-    let pair = flag("PAIR", op.pair);
+    let passes = Passes::of(cx, channels.len(), tasks)?;
+    let signals = op.signals(cx);
     let own = |mut constants: Constants| {
-        constants.push(pair);
-        constants.extend(&op.own);
+        constants.extend(&signals);
         constants
     };
     let [_, signal, last] = (op.bindings)(channels).map(|own| {
         let shared = [passes.roots(), passes.scratch(), Bind::Read(Slot::Rows)];
         shared.into_iter().chain(own).collect::<Vec<_>>()
     });
-    let grid = |times| Grid::of_rows(Rows::Part(row, rows), times);
+    let (row, rows) = (task * op.together, tasks * op.together);
+    let grid = |times| Grid::of_rows(Rows::Part(row, rows), op.together, times);
     cx.window = (channels.start, row);
     let [_, peaks, columns, finish] = op.kernels;
-    if op.pair {
+    if signals.contains(&flag("PAIR", true)) {
         let (constants, groups) = passes.peaks();
         cx.launch(peaks, own(constants), signal.clone(), grid(groups));
     }
     let (constants, groups) = passes.columns();
     cx.launch(columns, own(constants.clone()), signal, grid(2 * groups));
     let (mut along_rows, row_groups) = passes.rows();
-    along_rows.push(pair);
+    along_rows.extend([op.product(), size("TOGETHER", op.together)]);
     let middle = vec![passes.roots(), passes.scratch(), Bind::Read(spectrum)];
     cx.launch(shaders::CONVOLVE_ROWS, along_rows, middle, grid(2 * row_groups));
     cx.launch(finish, own(constants), last, grid(groups));

@@ -40,6 +40,7 @@ pub(super) fn lower(cx: &mut Lowering<'_>, op: &SequenceMixer) -> Result<(), Err
         ],
         spectrum: inputs[3],
         pair: op.residual,
+        together: 1,
         own: vec![size("H", h), size("LD", ld), size("TAPS", op.taps)],
         bindings: Box::new(bindings),
         channels: h,

@@ -8,7 +8,7 @@ use shaders::Kernel;
 use super::{conv_spectrum::Spectrum, passes};
 use crate::{
     Error,
-    launch::{Bind, Grid, Slot, Source},
+    launch::{Bind, Grid, Rows, Slot, Source},
     lowering::{Lowering, flag, size},
     tables::Table,
 };
@@ -43,6 +43,8 @@ pub(super) struct Convolution {
     pub spectrum: NodeId,
     /// Whether it is a pair's.
     pub pair: bool,
+    /// Rows that a transform takes, whose signals are its real and imaginary part.
+    pub together: usize,
     /// Constants of the op's own part.
     pub own: Vec<(&'static str, f64)>,
     /// Bindings of the op's own part for some channels, from binding 4 on: of the kernel that does
@@ -50,6 +52,32 @@ pub(super) struct Convolution {
     pub bindings: Box<Own>,
     /// H.
     pub channels: usize,
+}
+
+impl Convolution {
+    /// Numbers of a spectrum for a frequency.
+    fn spectra(&self) -> usize {
+        1 + usize::from(self.pair)
+    }
+
+    /// Transforms for so many rows.
+    fn tasks(&self, rows: usize) -> usize {
+        rows.div_ceil(self.together)
+    }
+
+    /// Constants of what goes into a transform and comes out.
+    pub fn signals(&self, cx: &Lowering<'_>) -> Vec<(&'static str, f64)> {
+        // A row alone needs no balance.
+        let two = self.pair || self.tasks(cx.class.rows) < cx.class.rows;
+        let mut all = vec![flag("PAIR", two), size("TOGETHER", self.together)];
+        all.extend(&self.own);
+        all
+    }
+
+    /// The constant of what a spectrum holds.
+    pub fn product(&self) -> (&'static str, f64) {
+        size("SPECTRA", self.spectra())
+    }
 }
 
 /// Whether rows of the class are convolved by transforms in workgroup memory.
@@ -91,24 +119,30 @@ pub(super) fn constants(cx: &Lowering<'_>) -> Vec<(&'static str, f64)> {
 pub(super) struct Groups {
     channels: usize,
     all_channels: usize,
-    /// Rows of a dispatch of a pass.
-    pub rows: usize,
-    all_rows: usize,
+    /// Transforms of a channel in a dispatch of a pass: of a row each, or of several.
+    pub tasks: usize,
+    all_tasks: usize,
 }
 
 impl Groups {
     /// For so many channels that have each a spectrum of `pairs` · L complex numbers.
     ///
     /// `inside`: the spectra are scratch themselves, and so are the kernels they are made of.
-    pub fn of(cx: &Lowering<'_>, channels: usize, pairs: usize, inside: bool, rows: usize) -> Self {
+    pub fn of(
+        cx: &Lowering<'_>,
+        channels: usize,
+        pairs: usize,
+        inside: bool,
+        tasks: usize,
+    ) -> Self {
         let spectrum = 8 * pairs * cx.class.span;
-        // Both halves of a row.
+        // Both halves of a transform.
         let matrix = 16 * cx.class.span;
-        let tasks = (cx.settings.scratch as usize / matrix).max(1);
-        let (mut most, mut part) = (channels, rows.max(1));
+        let room = (cx.settings.scratch as usize / matrix).max(1);
+        let (mut most, mut part) = (channels, tasks.max(1));
         if !fits(cx) {
-            part = part.min(tasks);
-            most = tasks / part;
+            part = part.min(room);
+            most = room / part;
         }
         let available = if inside { cx.settings.scratch / 2 } else { cx.settings.max_binding };
         most = most.min(available as usize / spectrum).clamp(1, channels.max(1));
@@ -116,7 +150,7 @@ impl Groups {
         let aligned = (256 / spectrum).max(1);
         let even = channels.div_ceil(channels.div_ceil(most).max(1)).max(1);
         let each = if inside { even } else { even.next_multiple_of(aligned) };
-        Groups { channels: each, all_channels: channels, rows: part, all_rows: rows }
+        Groups { channels: each, all_channels: channels, tasks: part, all_tasks: tasks }
     }
 
     /// The groups of channels.
@@ -125,9 +159,9 @@ impl Groups {
         (0..all).step_by(each).map(move |i| i..(i + each).min(all))
     }
 
-    /// First rows of the groups of rows.
-    pub fn rows(&self) -> impl Iterator<Item = usize> + use<> {
-        (0..self.all_rows).step_by(self.rows)
+    /// The first transforms of the groups of them.
+    pub fn tasks(&self) -> impl Iterator<Item = usize> + use<> {
+        (0..self.all_tasks).step_by(self.tasks)
     }
 }
 
@@ -137,8 +171,8 @@ impl Groups {
 /// When rows are too long.
 pub(super) fn convolve(cx: &mut Lowering<'_>, op: &Convolution) -> Result<(), Error> {
     let inside = Spectrum::inside(cx, op.spectrum)?;
-    let pairs = 1 + usize::from(op.pair);
-    let groups = Groups::of(cx, op.channels, pairs, inside.is_some(), cx.class.rows);
+    let (pairs, tasks) = (op.spectra(), op.tasks(cx.class.rows));
+    let groups = Groups::of(cx, op.channels, pairs, inside.is_some(), tasks);
     for channels in groups.channels() {
         let slot = if let Some(spectrum) = &inside {
             let elements = 2 * pairs * channels.len() * cx.class.span;
@@ -151,8 +185,8 @@ pub(super) fn convolve(cx: &mut Lowering<'_>, op: &Convolution) -> Result<(), Er
         if fits(cx) {
             one_workgroup(cx, op, &channels, slot);
         } else {
-            for row in groups.rows() {
-                passes::convolve(cx, op, &channels, (row, groups.rows), slot)?;
+            for task in groups.tasks() {
+                passes::convolve(cx, op, &channels, (task, groups.tasks), slot)?;
             }
         }
     }
@@ -162,15 +196,16 @@ pub(super) fn convolve(cx: &mut Lowering<'_>, op: &Convolution) -> Result<(), Er
 /// Convolves some channels of all rows, a workgroup each.
 fn one_workgroup(cx: &mut Lowering<'_>, op: &Convolution, channels: &Range<usize>, spectrum: Slot) {
     let mut all = constants(cx);
-    all.extend([size("CHANNELS", channels.len()), flag("PAIR", op.pair)]);
-    all.extend(&op.own);
+    all.extend([size("CHANNELS", channels.len()), op.product()]);
+    all.extend(op.signals(cx));
     let mut slots = vec![roots(cx), Bind::Read(spectrum), Bind::Read(Slot::Rows)];
     let [own, ..] = (op.bindings)(channels);
     slots.extend(own);
     cx.window = (channels.start, 0);
     let kernel = op.kernels[0];
     let source = Source::Kernel(kernel, vec![held(cx) as u32]);
-    cx.launch_source(source, kernel.name, all, slots, Grid::rows(channels.len()));
+    let grid = Grid::of_rows(Rows::All, op.together, channels.len());
+    cx.launch_source(source, kernel.name, all, slots, grid);
 }
 
 #[cfg(test)]
