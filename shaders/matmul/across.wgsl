@@ -5,6 +5,9 @@ override XI: u32 = 64u;
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 
+fn prepare(tile: Tile, t: u32) {
+}
+
 fn input(column: u32, k: u32) -> vec4<f32> {
     let v = x[(min(column, COLUMNS - 1u) * XI + k) / 4u];
     return select(vec4<f32>(0.0), v, k + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(depth()));

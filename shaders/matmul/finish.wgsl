@@ -5,8 +5,8 @@
 // second half holds the partners of the first, GB blocks and GR rows away, and
 // y = activation(first) second + residual, so that the wide result never reaches memory.
 //
-// bias (Q a block), residual and y (rows, LD) row YB block + YI row. A sum that is cut into slices
-// stores slice s at s SLICE, without an epilogue.
+// bias (Q a block), y (rows, LD) row YB block + YI row, a residual by `added`. A sum that is cut into
+// slices stores slice s at s SLICE, without an epilogue.
 
 override HALF: u32 = 8u;        // rows of half a tile
 override NB: u32 = 1u;          // blocks of results
@@ -24,13 +24,11 @@ override GB: u32 = 0u;
 override GR: u32 = 0u;
 override BIAS: bool = false;
 override ACTIVATION: u32 = 0u;
-override RESIDUAL: bool = false;
 override SLICES: u32 = 1u;
 override DEPTH: u32 = 64u;      // inputs of a slice
 override SLICE: u32 = 0u;       // elements of y of a slice
 
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
 
 struct Tile {
@@ -77,12 +75,10 @@ fn place(n: u32) -> Tile {
     return Tile(block, row, block, row + HALF, slice, begin, end);
 }
 
-fn finish(at: u32, v: vec4<f32>) {
-    if RESIDUAL {
-        y[at] = v + residual[at];
-    } else {
-        y[at] = v;
-    }
+fn finish(at: u32, v: vec4<f32>) -> vec4<f32> {
+    let sum = added(at, v);
+    y[at] = sum;
+    return sum;
 }
 
 fn biased(block: u32, row: u32, v: vec4<f32>) -> vec4<f32> {
@@ -110,20 +106,24 @@ fn missing(row: u32, t: u32) -> bool {
     return gone;
 }
 
-// Four columns from 4 t on of a row of each half: `i` counts rows within a half.
-fn store(tile: Tile, i: u32, t: u32, first: vec4<f32>, second: vec4<f32>) {
+// Stores four columns from 4 t on of a row of each half, `i` counting rows within a half; returns
+// what is stored, zeros past the last row.
+fn store(tile: Tile, i: u32, t: u32, first: vec4<f32>, second: vec4<f32>) -> mat2x4<f32> {
     let row = tile.row + i;
     let other = tile.partner + i;
+    var stored = mat2x4<f32>();
     if missing(row, t) {
-        return;
+        return stored;
     }
     let v = activate(ACTIVATION, biased(tile.block, row, first));
     if GLU {
-        finish(place_of(tile, row, t), v * biased(tile.other, other, second));
-        return;
+        stored[0] = finish(place_of(tile, row, t), v * biased(tile.other, other, second));
+        return stored;
     }
-    finish(place_of(tile, row, t), v);
+    stored[0] = finish(place_of(tile, row, t), v);
     if !missing(other, t) {
-        finish(place_of(tile, other, t), activate(ACTIVATION, biased(tile.block, other, second)));
+        let u = activate(ACTIVATION, biased(tile.block, other, second));
+        stored[1] = finish(place_of(tile, other, t), u);
     }
+    return stored;
 }

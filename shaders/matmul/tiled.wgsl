@@ -5,7 +5,8 @@
 // multiplied. An invocation owns 2 rows of each half x vec4 columns. HALF is 32, or 16 where rows
 // or columns are few (not in gates of blocks, whose halves stage inputs of their own).
 //
-// x by `inputs`, w by `weights`, the rest by `store`. Grid: columns / 64 by tiles.
+// x by `inputs`, w by `weights`, the rest by `store`, statistics of the results by `record`.
+// Grid: columns / 64 by tiles.
 
 const INPUTS: u32 = 16u;        // of a slice
 const W_STEP: u32 = 5u;         // vec4s of a row of weights: 16 inputs and one of padding
@@ -77,6 +78,9 @@ fn main(
     }
     var a = mat2x4<f32>();
     var b = mat2x4<f32>();
+    if i >= 2u * HALF && i < 2u * HALF + 64u {
+        prepare(tile, t + i % 16u);
+    }
     var piece = fetch(tile, i, tile.begin, t);
     let first = 2u * local.y * W_STEP;
     let second = first + HALF * W_STEP;
@@ -96,6 +100,7 @@ fn main(
             b += x * mat2x4<f32>(ws[second + j], ws[second + W_STEP + j]);
         }
     }
-    store(tile, 2u * local.y, t + local.x, a[0], b[0]);
-    store(tile, 2u * local.y + 1u, t + local.x, a[1], b[1]);
+    let upper = store(tile, 2u * local.y, t + local.x, a[0], b[0]);
+    let lower = store(tile, 2u * local.y + 1u, t + local.x, a[1], b[1]);
+    record(tile, local, t + local.x, upper, lower);
 }

@@ -7,6 +7,9 @@ override XI: u32 = 1u;
 
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 
+fn prepare(tile: Tile, t: u32) {
+}
+
 fn input(block: u32, k: u32, t: u32) -> vec4<f32> {
     return x[(block * XB + min(k, P - 1u) * XI) * (LD / 4u) + t];
 }

@@ -61,6 +61,10 @@ const ANY: &str = include_str!("../matmul/any.wgsl");
 const TOKENS: &str = include_str!("../matmul/tokens.wgsl");
 const ACROSS: &str = include_str!("../matmul/across.wgsl");
 const FINISH: &str = include_str!("../matmul/finish.wgsl");
+const RESIDUAL: &str = include_str!("../matmul/residual.wgsl");
+const NORMALISED: &str = include_str!("../matmul/normalised.wgsl");
+const STATISTICS: &str = include_str!("../matmul/statistics.wgsl");
+const UNRECORDED: &str = include_str!("../matmul/unrecorded.wgsl");
 const DIRECT: &str = include_str!("../matmul/direct.wgsl");
 const TILED: &str = include_str!("../matmul/tiled.wgsl");
 const SHAPE: &str = include_str!("../bench/shape.wgsl");
@@ -98,38 +102,51 @@ const LONG: &str = include_str!("../long_conv/long_conv.wgsl");
 
 kernels! {
     /// Products in registers, inputs of the weights contiguous.
-    MATMUL_DIRECT_ROWS = "matmul/direct+rows", [MATH, FINISH, F32, ROWS, FOUR, TOKENS, DIRECT];
+    MATMUL_DIRECT_ROWS = "matmul/direct+rows", [MATH, FINISH, RESIDUAL, F32, ROWS, FOUR, TOKENS, DIRECT];
     /// Products in registers, inputs of the weights contiguous, in half precision.
-    MATMUL_DIRECT_ROWS_F16 = "matmul/direct+rows+f16", [MATH, FINISH, F16, ROWS, FOUR, TOKENS, DIRECT];
+    MATMUL_DIRECT_ROWS_F16 = "matmul/direct+rows+f16", [MATH, FINISH, RESIDUAL, F16, ROWS, FOUR, TOKENS, DIRECT];
     /// Products in registers, rows of the weights contiguous.
     MATMUL_DIRECT_TRANSPOSED = "matmul/direct+transposed",
-        [MATH, FINISH, F32, TRANSPOSED, TOKENS, DIRECT];
+        [MATH, FINISH, RESIDUAL, F32, TRANSPOSED, TOKENS, DIRECT];
     /// Products in registers, rows of the weights contiguous, in half precision.
     MATMUL_DIRECT_TRANSPOSED_F16 = "matmul/direct+transposed+f16",
-        [MATH, FINISH, F16, TRANSPOSED, TOKENS, DIRECT];
+        [MATH, FINISH, RESIDUAL, F16, TRANSPOSED, TOKENS, DIRECT];
     /// Products in registers, any width and orientation of the weights.
-    MATMUL_DIRECT_ANY = "matmul/direct+any", [MATH, FINISH, F32_ANY, ANY, FOUR, TOKENS, DIRECT];
+    MATMUL_DIRECT_ANY = "matmul/direct+any", [MATH, FINISH, RESIDUAL, F32_ANY, ANY, FOUR, TOKENS, DIRECT];
     /// Products in registers, any width and orientation of the weights, in half precision.
-    MATMUL_DIRECT_ANY_F16 = "matmul/direct+any+f16", [MATH, FINISH, F16_ANY, ANY, FOUR, TOKENS, DIRECT];
+    MATMUL_DIRECT_ANY_F16 = "matmul/direct+any+f16", [MATH, FINISH, RESIDUAL, F16_ANY, ANY, FOUR, TOKENS, DIRECT];
     /// Products in registers, the summed axis of both operands contiguous.
-    MATMUL_DIRECT_ACROSS = "matmul/direct+across", [MATH, FINISH, F32, ROWS, FOUR, ACROSS, DIRECT];
+    MATMUL_DIRECT_ACROSS = "matmul/direct+across", [MATH, FINISH, RESIDUAL, F32, ROWS, FOUR, ACROSS, DIRECT];
     /// Products through workgroup memory, inputs of the weights contiguous.
-    MATMUL_TILED_ROWS = "matmul/tiled+rows", [MATH, FINISH, F32, ROWS, FOUR, TOKENS, TILED];
+    MATMUL_TILED_ROWS = "matmul/tiled+rows", [MATH, FINISH, RESIDUAL, F32, ROWS, FOUR, TOKENS, UNRECORDED, TILED];
     /// Products through workgroup memory, inputs of the weights contiguous, in half precision.
-    MATMUL_TILED_ROWS_F16 = "matmul/tiled+rows+f16", [MATH, FINISH, F16, ROWS, FOUR, TOKENS, TILED];
+    MATMUL_TILED_ROWS_F16 = "matmul/tiled+rows+f16", [MATH, FINISH, RESIDUAL, F16, ROWS, FOUR, TOKENS, UNRECORDED, TILED];
     /// Products through workgroup memory, rows of the weights contiguous.
-    MATMUL_TILED_TRANSPOSED = "matmul/tiled+transposed", [MATH, FINISH, F32, TRANSPOSED, TOKENS, TILED];
+    MATMUL_TILED_TRANSPOSED = "matmul/tiled+transposed", [MATH, FINISH, RESIDUAL, F32, TRANSPOSED, TOKENS, UNRECORDED, TILED];
     /// Products through workgroup memory, rows of the weights contiguous, in half precision.
     MATMUL_TILED_TRANSPOSED_F16 = "matmul/tiled+transposed+f16",
-        [MATH, FINISH, F16, TRANSPOSED, TOKENS, TILED];
+        [MATH, FINISH, RESIDUAL, F16, TRANSPOSED, TOKENS, UNRECORDED, TILED];
     /// Products through workgroup memory, any width and orientation of the weights.
-    MATMUL_TILED_ANY = "matmul/tiled+any", [MATH, FINISH, F32_ANY, ANY, FOUR, TOKENS, TILED];
+    MATMUL_TILED_ANY = "matmul/tiled+any", [MATH, FINISH, RESIDUAL, F32_ANY, ANY, FOUR, TOKENS, UNRECORDED, TILED];
     /// Products through workgroup memory, any width and orientation of the weights, in half precision.
-    MATMUL_TILED_ANY_F16 = "matmul/tiled+any+f16", [MATH, FINISH, F16_ANY, ANY, FOUR, TOKENS, TILED];
+    MATMUL_TILED_ANY_F16 = "matmul/tiled+any+f16", [MATH, FINISH, RESIDUAL, F16_ANY, ANY, FOUR, TOKENS, UNRECORDED, TILED];
     /// Products through workgroup memory, the summed axis of both operands contiguous.
-    MATMUL_TILED_ACROSS = "matmul/tiled+across", [MATH, FINISH, F32, ROWS, FOUR, ACROSS, TILED];
+    MATMUL_TILED_ACROSS = "matmul/tiled+across", [MATH, FINISH, RESIDUAL, F32, ROWS, FOUR, ACROSS, UNRECORDED, TILED];
+    /// Products through workgroup memory that make the statistics of a layer norm.
+    MATMUL_TILED_STATISTICS = "matmul/tiled+statistics",
+        [MATH, FINISH, RESIDUAL, F32, ROWS, FOUR, TOKENS, STATISTICS, TILED];
+    /// Products through workgroup memory that make the statistics of a layer norm, with weights in
+    /// half precision.
+    MATMUL_TILED_STATISTICS_F16 = "matmul/tiled+statistics+f16",
+        [MATH, FINISH, RESIDUAL, F16, ROWS, FOUR, TOKENS, STATISTICS, TILED];
+    /// Products through workgroup memory that normalise their inputs.
+    MATMUL_TILED_NORMALISED = "matmul/tiled+normalised",
+        [MATH, FINISH, F32, ROWS, FOUR, NORMALISED, UNRECORDED, TILED];
+    /// Products through workgroup memory that normalise their inputs, with weights in half precision.
+    MATMUL_TILED_NORMALISED_F16 = "matmul/tiled+normalised+f16",
+        [MATH, FINISH, F16, ROWS, FOUR, NORMALISED, UNRECORDED, TILED];
     /// Slices of a product added up.
-    MATMUL_SLICES = "matmul/slices", [MATH, FINISH, include_str!("../matmul/slices.wgsl")];
+    MATMUL_SLICES = "matmul/slices", [MATH, FINISH, RESIDUAL, include_str!("../matmul/slices.wgsl")];
     /// The product that others are measured against.
     BENCH_ROWS8 = "bench/rows8", [SHAPE, include_str!("../bench/rows8.wgsl")];
     /// The slowest product.

@@ -1,12 +1,14 @@
 //! A plan: what runs in which order, and where every value lies. Data only.
 
+mod norms;
 mod schedule;
 
-use crate::{DType, Dim, Error, Graph, Kind, NodeId, Sizes, Target, passes};
+use crate::{DType, Dim, Error, Graph, Kind, NodeId, Op, Sizes, Target, passes};
 use schedule::{frozen, owners, schedule, views};
 
 /// One op, or a region. On a CPU that is a run of token-local ops executed block by block; on a GPU
-/// it is a long convolution with what makes its spectrum, executed channel group by channel group.
+/// it is a long convolution with what makes its spectrum, executed channel group by channel group,
+/// or a product with the layer norm of its operand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Nodes in order; more than one only in a region.
@@ -78,7 +80,13 @@ pub fn lower(graph: &Graph, target: &Target, class: Sizes, fusion: Fusion) -> Re
     let frozen = frozen(&graph, target, &class);
     let regions = target.kind == Kind::Cpu && fusion == Fusion::Full;
     let owners = match (target.kind, fusion) {
-        (Kind::Gpu, Fusion::Full) => owners(&graph, &frozen),
+        (Kind::Gpu, Fusion::Full) => {
+            let mut owners = owners(&graph, &frozen);
+            if target.norms_in_products.is_some_and(|from| class.tokens >= from) {
+                norms::fold(&graph, &views, &frozen, &mut owners);
+            }
+            owners
+        }
         _ => vec![None; graph.nodes().len()],
     };
     let (prologue, steps) = schedule(&graph, &views, &frozen, &owners, regions);
@@ -185,6 +193,15 @@ impl Plan {
             Place::View { of, start } => (of, start),
             _ => (id, 0),
         }
+    }
+
+    /// The product that normalises a layer norm's operand as it loads it, where there is no step for
+    /// the norm alone.
+    pub fn normalises(&self, norm: NodeId) -> Option<NodeId> {
+        matches!(self.graph.node(norm).op, Op::LayerNorm(_)).then_some(())?;
+        let step = self.steps.iter().find(|s| s.nodes.contains(&norm))?;
+        let reader = *step.nodes.last()?;
+        (self.target.kind == Kind::Gpu && reader != norm).then_some(reader)
     }
 
     /// Bytes of a value at the plan's class.

@@ -54,6 +54,7 @@ impl WgpuBackend {
             max_binding: settings.max_binding,
             max_buffer: settings.max_buffer,
             max_memory: settings.max_memory,
+            norms_in_products: settings.products.norms,
             ..Target::webgpu()
         };
         Ok(WgpuBackend { gpu, adapter, target, settings, progress: None })

@@ -79,7 +79,7 @@ pub(crate) fn lower(
 }
 
 /// Spreads the operations of a step's nodes over its dispatches: those of an op over the kernels of
-/// its own folder where there are some, the others over all that are left.
+/// its own folder where there are some, the others over all that are left or, if none is, over all.
 fn share_flops(plan: &Plan, step: &Step, launches: &mut [Launch]) {
     let own = |l: &Launch, op: &str| l.label.split('/').next() == Some(op);
     let ops: Vec<&str> = step.nodes.iter().map(|id| plan.graph.node(*id).op.name()).collect();
@@ -89,9 +89,12 @@ fn share_flops(plan: &Plan, step: &Step, launches: &mut [Launch]) {
         let types: Vec<&Type> = node.inputs.iter().map(|i| &plan.graph.node(*i).ty).collect();
         let flops = node.op.rule().flops(&types, &node.ty, &plan.class);
         let last = step.nodes.last() == Some(&id);
-        let mine: Vec<usize> = (0..launches.len())
+        let mut mine: Vec<usize> = (0..launches.len())
             .filter(|&i| own(&launches[i], node.op.name()) || last && strangers[i])
             .collect();
+        if mine.is_empty() {
+            mine = (0..launches.len()).collect();
+        }
         mine.iter().for_each(|&i| launches[i].flops += flops / mine.len() as u64);
     }
 }

@@ -77,6 +77,29 @@ impl<'a> Lowering<'a> {
         inside.then(|| &self.plan.graph.node(id).op)
     }
 
+    /// The layer norm whose operand this node normalises as it loads it.
+    pub fn norm_before(&self) -> Option<NodeId> {
+        let x = *self.plan.graph.node(self.node).inputs.first()?;
+        (self.plan.normalises(x) == Some(self.node)).then_some(x)
+    }
+
+    /// Whether this node is a layer norm that the product after it computes.
+    pub fn normalised_by_reader(&self) -> bool {
+        self.plan.normalises(self.node).is_some()
+    }
+
+    /// Whether the reader of this node normalises it as it loads it.
+    pub fn norm_after(&self) -> bool {
+        let mut norms =
+            self.plan.graph.iter().filter(|(_, n)| n.inputs.first() == Some(&self.node));
+        norms.any(|(id, _)| self.plan.normalises(id).is_some())
+    }
+
+    /// Op of any node.
+    pub fn op(&self, id: NodeId) -> &'_ Op {
+        &self.plan.graph.node(id).op
+    }
+
     /// Whether a value lies in more than one piece.
     pub fn in_pieces(&self, id: NodeId) -> bool {
         self.pieces[id.index()] > 1

@@ -2,7 +2,7 @@
 
 use crate::{
     Class, Options,
-    variants::{Products, product_variant},
+    variants::{Products, norms_in_products, product_variant},
 };
 
 /// Most points of a transform that one workgroup does: sixteen for each of 256 invocations.
@@ -56,6 +56,7 @@ impl Settings {
             Class::Other => 5e10,
             Class::Software => 2e9,
         };
+        let variant = options.products.unwrap_or_else(|| product_variant(class));
         Settings {
             longest_transform: longest.min(MAX_TRANSFORM).min(fits).max(4),
             scratch: options
@@ -67,9 +68,10 @@ impl Settings {
             max_memory: options.max_memory.unwrap_or(u64::MAX),
             pace: Pace { flops_per_second, seconds: SUBMISSION },
             products: Products {
-                variant: options.products.unwrap_or_else(|| product_variant(class)),
+                variant,
                 slices: options.slices,
                 weights: options.weights,
+                norms: norms_in_products(variant, options),
             },
         }
     }

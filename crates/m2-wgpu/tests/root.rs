@@ -2,6 +2,7 @@
 
 mod common;
 mod convolutions;
+mod norms;
 mod ops;
 mod pieces;
 mod products;

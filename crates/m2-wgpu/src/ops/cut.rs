@@ -47,6 +47,11 @@ impl Cut {
         Halves { blocks: self.blocks.len(), rows: self.rows.len(), ..*of }
     }
 
+    /// Its first block and its first row there.
+    pub fn start(&self) -> (usize, usize) {
+        (self.blocks.start, self.rows.start)
+    }
+
     /// What the dispatch of this part is given.
     pub fn bindings(&self, cx: &Lowering<'_>, product: &Product, of: &Halves) -> Vec<Bind> {
         let (Slot::Value(x), Slot::Value(y)) = (product.x, product.y) else { return Vec::new() };

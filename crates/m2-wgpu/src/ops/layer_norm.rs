@@ -9,6 +9,9 @@ use crate::{
 };
 
 pub(super) fn lower(cx: &mut Lowering<'_>, op: &LayerNorm) -> Result<(), Error> {
+    if cx.normalised_by_reader() {
+        return Ok(());
+    }
     let x = cx.inputs();
     let (lead, h) = cx.columns(x[0])?;
     let constants = [

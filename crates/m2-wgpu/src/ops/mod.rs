@@ -17,6 +17,7 @@ mod layer_norm;
 mod long_conv;
 mod matmul;
 mod monarch;
+mod norm;
 mod pad;
 mod passes;
 mod permute;

@@ -6,7 +6,7 @@ use m2_ir::{
 };
 use shaders::Kernel;
 
-use super::{cut::Cut, strided::Strided};
+use super::{cut::Cut, norm::Norm, strided::Strided};
 use crate::{
     Error, ProductVariant, Storage,
     launch::{Bind, Grid, Slot},
@@ -118,6 +118,17 @@ const TILED: Family = Family {
     across: shaders::MATMUL_TILED_ACROSS,
 };
 
+/// Layer norms run inside products whose weights have their inputs contiguous (`m2_ir::plan`).
+const STATISTICS: Family = Family {
+    rows: [shaders::MATMUL_TILED_STATISTICS, shaders::MATMUL_TILED_STATISTICS_F16],
+    ..TILED
+};
+
+const NORMALISED: Family = Family {
+    rows: [shaders::MATMUL_TILED_NORMALISED, shaders::MATMUL_TILED_NORMALISED_F16],
+    ..TILED
+};
+
 type Constants = Vec<(&'static str, f64)>;
 
 impl Product {
@@ -153,23 +164,28 @@ impl Product {
             self.measured(cx, kernel);
             return Ok(());
         }
+        let norm = Norm::of(cx)?;
         let cuts = Cut::of(cx, &self, &halves);
         for cut in &cuts {
             let part = cut.halves(&halves);
-            let constants = self.shape(cx, &self.epilogue, part, (part.rows, 1));
-            let bindings = cut.bindings(cx, &self, &halves);
-            self.dispatch(cx, constants, part, (1, 0), bindings);
+            let mut constants = self.shape(cx, &self.epilogue, part, (part.rows, 1));
+            let mut bindings = cut.bindings(cx, &self, &halves);
+            norm.give(cx, &self, cut.start(), (&mut constants, &mut bindings));
+            self.dispatch(cx, norm, constants, part, (1, 0), bindings);
         }
         if !cuts.is_empty() {
             return Ok(());
         }
-        let slices = self.slices(cx);
+        // Slices have no statistics before they are added up.
+        let slices = if norm == Norm::After { 1 } else { self.slices(cx) };
         if slices > 1 {
-            self.sliced(cx, slices, halves);
+            self.sliced(cx, norm, slices, halves);
             return Ok(());
         }
-        let constants = self.shape(cx, &self.epilogue, halves, self.y_map);
-        self.dispatch(cx, constants, halves, (1, 0), self.bindings(self.y));
+        let mut constants = self.shape(cx, &self.epilogue, halves, self.y_map);
+        let mut bindings = self.bindings(self.y);
+        norm.give(cx, &self, (0, 0), (&mut constants, &mut bindings));
+        self.dispatch(cx, norm, constants, halves, (1, 0), bindings);
         Ok(())
     }
 
@@ -213,14 +229,16 @@ impl Product {
     }
 
     /// Slices to scratch, then their sum with the epilogue.
-    fn sliced(&self, cx: &mut Lowering<'_>, slices: usize, halves: Halves) {
+    fn sliced(&self, cx: &mut Lowering<'_>, norm: Norm, slices: usize, halves: Halves) {
         let (ld, height) = (self.leading(cx), self.blocks * self.rows);
         let parts = Slot::Scratch(SLICES, slices * height * ld);
         let plain = Halves { blocks: self.blocks, rows: self.rows, block_shift: 0, row_shift: 0 };
         let mut constants = self.shape(cx, &Epilogue::default(), plain, (self.rows, 1));
         let depth = self.depth(cx).div_ceil(slices).next_multiple_of(STAGED);
         constants.push(size("SLICE", height * ld));
-        self.dispatch(cx, constants, plain, (slices, depth), self.bindings(parts));
+        let mut bindings = self.bindings(parts);
+        norm.give(cx, self, (0, 0), (&mut constants, &mut bindings));
+        self.dispatch(cx, norm, constants, plain, (slices, depth), bindings);
         let mut constants = self.shape(cx, &self.epilogue, halves, self.y_map);
         constants.extend([size("PARTS", slices), size("HEIGHT", height)]);
         let mut bindings = self.bindings(self.y);
@@ -233,23 +251,37 @@ impl Product {
     fn dispatch(
         &self,
         cx: &mut Lowering<'_>,
+        norm: Norm,
         mut constants: Constants,
         halves: Halves,
         (slices, depth): (usize, usize),
         bindings: Vec<Bind>,
     ) {
         let tiled = cx.settings.products.variant == ProductVariant::Tiled;
-        let kernel = self.kernel(cx, if tiled { &TILED } else { &DIRECT }, &mut constants);
+        let family = match norm {
+            Norm::After => &STATISTICS,
+            Norm::Before(_) => &NORMALISED,
+            Norm::None if tiled => &TILED,
+            Norm::None => &DIRECT,
+        };
+        let kernel = self.kernel(cx, family, &mut constants);
+        if let Norm::Before(_) = norm {
+            // Its inputs are dense, and it has no residual.
+            constants.retain(|(name, _)| !["XB", "XI", "RESIDUAL"].contains(name));
+        }
         if slices > 1 {
             constants.extend([size("SLICES", slices), size("DEPTH", depth)]);
         } else {
             constants.push(size("DEPTH", self.depth(cx)));
         }
         let tiles = |span: usize| slices * halves.blocks * halves.rows.div_ceil(span);
-        let span = |half: usize| if halves.is_gate() { half } else { 2 * half };
+        let span = |half: usize| halves.span(half);
         let grid = if tiled {
-            let few = tiles(span(32)) * self.leading(cx).div_ceil(64) < FILLED / 2;
-            let half = if few && halves.block_shift == 0 { 16 } else { 32 };
+            let whole = match norm {
+                Norm::After => Halves { blocks: self.blocks, rows: self.rows, ..halves },
+                _ => halves,
+            };
+            let half = tile_half(&whole, slices, self.leading(cx));
             constants.push(size("HALF", half));
             Grid::new(self.lead, COLUMNS, tiles(span(half)))
         } else {
@@ -369,7 +401,19 @@ impl Product {
     }
 }
 
+/// Rows of half a tile of the tiled kernel: few where a GPU would not be filled otherwise.
+pub(super) fn tile_half(halves: &Halves, slices: usize, ld: usize) -> usize {
+    let tiles = slices * halves.blocks * halves.rows.div_ceil(halves.span(32));
+    let few = tiles * ld.div_ceil(64) < FILLED / 2;
+    if few && halves.block_shift == 0 { 16 } else { 32 }
+}
+
 impl Halves {
+    /// Results' rows of a tile whose halves have so many.
+    fn span(&self, half: usize) -> usize {
+        if self.is_gate() { half } else { 2 * half }
+    }
+
     fn is_gate(&self) -> bool {
         self.block_shift + self.row_shift > 0
     }
