@@ -10,7 +10,7 @@ use m2_ir::HostTensor;
 use pollster::block_on;
 
 use crate::support::{
-    device::gpu,
+    device::{as_gpus_are, gpu},
     golden::{json, name, tensors, tree},
     random::Random,
 };
@@ -38,10 +38,23 @@ fn golden_models_in_f32() {
 /// On the GPU, or software adapter, that the environment selects.
 #[test]
 fn golden_models_on_the_gpu() {
-    let Some(device) = gpu() else { return };
+    if let Some(device) = gpu() {
+        models_on(&device);
+    }
+}
+
+/// The same with the kernels that GPUs get.
+#[test]
+fn golden_models_on_the_gpu_with_norms_in_products() {
+    if let Some(device) = as_gpus_are() {
+        models_on(&device);
+    }
+}
+
+fn models_on(device: &Device) {
     for folder in tree().folders(&MODELS) {
         let golden = Golden::open(&folder).unwrap();
-        let report = block_on(golden.verify(Arithmetic::F32(&device), &[])).unwrap();
+        let report = block_on(golden.verify(Arithmetic::F32(device), &[])).unwrap();
         passes(&folder, &device.to_string(), &report);
     }
 }

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, rc::Rc};
 
 use m2::{Device, Error, GpuOptions};
-use m2_wgpu::{Limits, Options};
+use m2_wgpu::{Limits, Options, ProductVariant};
 use pollster::block_on;
 
 thread_local! {
@@ -17,12 +17,19 @@ pub fn current() -> Rc<Device> {
 
 /// Opens the GPU, or software adapter, that the environment selects; none where there is none.
 pub fn gpu() -> Option<Device> {
-    gpu_within(Limits::Adapter).unwrap()
+    gpu_with(Options::default()).unwrap()
 }
 
 /// The same within some limits.
 pub fn gpu_within(limits: Limits) -> Result<Option<Device>, Error> {
     gpu_with(Options { limits, ..Options::default() })
+}
+
+/// The same, though it may be a software adapter, as it serves a GPU: products through workgroup
+/// memory, with layer norms inside them.
+pub fn as_gpus_are() -> Option<Device> {
+    let products = Some(ProductVariant::Tiled);
+    gpu_with(Options { products, norms_in_products: Some(true), ..Options::default() }).unwrap()
 }
 
 /// The same with some options.

@@ -1,12 +1,15 @@
 //! Layer norms inside the products around them, against f64 and with the same norms on their own.
 
+use std::collections::BTreeMap;
+
 use crate::common::{Case, open, tokens};
 use m2_ir::{
-    Backend, Binary, Builder, Expr, Graph, NodeId, RowTable,
+    Backend, Batch, Binary, Builder, Expr, Graph, HostTensor, NodeId, Op, RowTable,
     ops::{self, Activation, Epilogue},
     plan::{Fusion, lower},
 };
 use m2_wgpu::{Limits, Options, ProductVariant, Storage, WgpuBackend};
+use pollster::block_on;
 
 /// A device that multiplies through workgroup memory.
 fn device(inside: bool, slices: Option<usize>, weights: Storage) -> Option<WgpuBackend> {
@@ -91,12 +94,12 @@ impl Chain {
     }
 }
 
-fn add(g: &mut Builder, op: m2_ir::Op, operands: [Option<NodeId>; 4]) -> NodeId {
+fn add(g: &mut Builder, op: Op, operands: [Option<NodeId>; 4]) -> NodeId {
     g.add(op, &operands.into_iter().flatten().collect::<Vec<_>>()).unwrap()
 }
 
 fn sizes(case: &Case) -> m2_ir::Sizes {
-    m2_ir::Batch::from_rows(case.rows.clone()).sizes().class()
+    Batch::from_rows(case.rows.clone()).sizes().class()
 }
 
 fn case(tolerance: f64) -> Case {
@@ -119,6 +122,39 @@ fn norms_inside_products_and_on_their_own() {
             chain.check(&gpu, inside, &case(1e-5));
         }
     }
+}
+
+#[test]
+fn what_is_recorded_with_norms_inside_is_what_was_planned() {
+    let Some(gpu) = device(true, None, Storage::F32) else { return };
+    let graph = Chain { kept: true, ..PLAIN }.graph();
+    let rows = RowTable::new([(32, 32), (32, 32)]).unwrap();
+    let class = sizes(&Case { rows: rows.clone(), ..Case::default() });
+    let plan = lower(&graph, &gpu.target(), class, Fusion::Full).unwrap();
+    let schedule = gpu.schedule(&plan).unwrap();
+    let width: u64 = plan.costs().iter().map(|c| c.activation_width).sum();
+    // The sum is written and read once, and written once as the norm's value.
+    assert_eq!(width, 3 * 68 + 10);
+    let params: BTreeMap<_, _> = graph
+        .nodes()
+        .iter()
+        .filter(|n| n.op == Op::Param)
+        .map(|n| {
+            let shape = n.ty.concrete(&class);
+            let ones = vec![1.0; shape.iter().product()];
+            (n.name.clone(), HostTensor::from_f32(&shape, &ones))
+        })
+        .collect();
+    let mut weights = gpu.weights();
+    let mut program = block_on(gpu.load(plan, &params, &mut weights)).unwrap();
+    assert_eq!(program.memory(), schedule.memory);
+    let x = HostTensor::from_f32(&[64, 12], &[1.0; 64 * 12]);
+    block_on(gpu.run(&mut program, &Batch::from_rows(rows).with_input("x", x))).unwrap();
+    let recorded = program.recorded().unwrap();
+    assert_eq!((recorded.dispatches, schedule.dispatches.len()), (2, 2));
+    assert_eq!(recorded.activation_bytes, width * 64 * 4);
+    let planned: u64 = schedule.dispatches.iter().map(|d| d.activation_bytes).sum();
+    assert_eq!(recorded.activation_bytes, planned);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Values larger than a binding lie in pieces: a whole layer against f64 within small limits.
+//! Values larger than a binding lie in pieces: whole layers against f64 within small limits.
 
 use crate::common::{Case, open};
 use m2_ir::{
@@ -12,37 +12,46 @@ const H: usize = 256;
 const INNER: usize = 4 * H;
 const SPAN: usize = 64;
 
-fn spectrum(g: &mut Builder) -> NodeId {
+fn spectrum(g: &mut Builder, n: usize) -> NodeId {
     let f: Vec<_> = (0..)
         .zip(ops::ImplicitFilter::operands(SPAN, 3, 4, H))
-        .map(|(i, s)| g.param(format!("f{i}"), &s))
+        .map(|(i, s)| g.param(format!("f{n}.{i}"), &s))
         .collect();
     let k = g.add(ops::ImplicitFilter { w_mod: 1.0 }, &f).unwrap();
-    let d = g.param("d", &[H]);
+    let d = g.param(format!("d{n}"), &[H]);
     let op = ops::ConvSpectrum { reverse: Some(ReverseLag::Next), pair: true };
     g.add(op, &[k, k, d, k, k, d]).unwrap()
 }
 
 /// A layer of M2-BERT: every activation but the hidden state is larger than it.
-fn layer(g: &mut Builder) -> NodeId {
-    let x = g.input("x", [Dim::Tokens, Dim::Fixed(H)], DType::F32);
+fn layer(g: &mut Builder, n: usize, x: NodeId) -> NodeId {
+    let param = |g: &mut Builder, name: &str, shape: &[usize]| g.param(format!("{name}{n}"), shape);
     let bias = Epilogue { bias: true, ..Epilogue::default() };
-    let (w, b) = (g.param("w_in", &[3 * H, H]), g.param("b_in", &[3 * H]));
+    let (w, b) = (param(g, "w_in", &[3 * H, H]), param(g, "b_in", &[3 * H]));
     let op = ops::MatMul { epilogue: bias, orientation: Orientation::Nt };
     let p = g.add(op, &[x, w, b]).unwrap();
-    let (w, b) = (g.param("short", &[3 * H, 1, 3]), g.param("bias", &[3 * H]));
-    let s = spectrum(g);
+    let (w, b) = (param(g, "short", &[3 * H, 1, 3]), param(g, "bias", &[3 * H]));
+    let s = spectrum(g, n);
     let y = g.add(ops::SequenceMixer { taps: 3, residual: true }, &[p, w, b, s, x]).unwrap();
-    let (w, b) = (g.param("w_gate", &[4, INNER / 2, H / 4]), g.param("b_gate", &[2 * INNER]));
+    let (w, b) = (param(g, "w_gate", &[4, INNER / 2, H / 4]), param(g, "b_gate", &[2 * INNER]));
     let epilogue = Epilogue { glu: true, activation: Activation::Gelu, ..bias };
     let r = g.add(ops::BlockDiagMatMul { epilogue }, &[y, w, b]).unwrap();
-    let (w, b) = (g.param("w_out", &[4, H / 4, H]), g.param("b_out", &[H]));
+    let (w, b) = (param(g, "w_out", &[4, H / 4, H]), param(g, "b_out", &[H]));
     let epilogue = Epilogue { residual: true, ..bias };
     g.add(ops::BlockDiagMatMul { epilogue }, &[r, w, b, x]).unwrap()
 }
 
+/// Two layers; the norm between them runs inside their products where the device can.
+fn layers(g: &mut Builder) -> NodeId {
+    let x = g.input("x", [Dim::Tokens, Dim::Fixed(H)], DType::F32);
+    let y = layer(g, 0, x);
+    let norm = [y, g.param("gamma", &[H]), g.param("beta", &[H])];
+    let x = g.add(ops::LayerNorm { eps: 1e-12, residual: false }, &norm).unwrap();
+    layer(g, 1, x)
+}
+
 #[test]
-fn a_layer_runs_though_its_values_exceed_a_binding() {
+fn layers_run_though_their_values_exceed_a_binding() {
     let limits = Limits::AtMost { binding: 5 << 18, buffer: 5 << 18, workgroup_memory: 16 << 10 };
     for (products, weights) in
         [(ProductVariant::Direct, Storage::F32), (ProductVariant::Tiled, Storage::F16)]
@@ -50,6 +59,7 @@ fn a_layer_runs_though_its_values_exceed_a_binding() {
         let options = Options {
             limits: limits.clone(),
             products: Some(products),
+            norms_in_products: Some(true),
             weights,
             ..Options::default()
         };
@@ -65,7 +75,7 @@ fn a_layer_runs_though_its_values_exceed_a_binding() {
             decomposed: false,
             ..Case::default()
         };
-        case.check_on(&gpu, layer);
+        case.check_on(&gpu, layers);
     }
 }
 
@@ -74,7 +84,7 @@ fn what_cannot_be_cut_is_said_to_be_too_large() {
     let limits = Limits::AtMost { binding: 1 << 20, buffer: 1 << 20, workgroup_memory: 16 << 10 };
     let Some(gpu) = open(Options { limits, ..Options::default() }) else { return };
     let mut g = Builder::new();
-    let y = layer(&mut g);
+    let y = layers(&mut g);
     g.output("y", y);
     let class = m2_ir::Sizes { tokens: 2048, rows: 64, asked: 0, span: 64 };
     let plan = lower(&g.finish(), &m2_ir::Backend::target(&gpu), class, Fusion::Full).unwrap();

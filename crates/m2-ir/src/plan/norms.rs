@@ -66,3 +66,81 @@ fn normalises(graph: &Graph, node: &Node, norm: NodeId) -> bool {
     let dense = matches!(node.op, Op::MatMul(_)) && node.inputs[0] == norm;
     dense && by_fours(graph, node).is_some_and(|e| !e.residual)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        Builder, Dim, NodeId, Sizes, Target,
+        ops::{Epilogue, LayerNorm, MatMul},
+        plan::{Fusion, Place, Plan, lower},
+    };
+
+    const LAST: usize = 8;
+
+    /// product, norm, product, and what `more` makes of the norm before or after the second product.
+    fn plan(tokens: usize, more: fn(&mut Builder, NodeId, bool)) -> Plan {
+        let mut g = Builder::new();
+        let x = g.input("x", [Dim::Tokens, Dim::Fixed(4)], crate::DType::F32);
+        let (w0, gamma, beta) = (g.param("w0", &[8, 4]), g.param("w", &[8]), g.param("b", &[8]));
+        let product = g.add(MatMul::linear(), &[x, w0]).unwrap();
+        let norm = LayerNorm { eps: 1e-5, residual: false };
+        let norm = g.add(norm, &[product, gamma, beta]).unwrap();
+        more(&mut g, norm, false);
+        let w1 = g.param("w1", &[LAST, 8]);
+        let y = g.add(MatMul::linear(), &[norm, w1]).unwrap();
+        g.output("y", y);
+        more(&mut g, norm, true);
+        let class = Sizes { tokens, rows: 1, asked: 0, span: tokens };
+        lower(&g.finish(), &Target::webgpu(), class, Fusion::Full).unwrap()
+    }
+
+    /// Activation values a token of each step; inputs of the graph are none.
+    fn widths(plan: &Plan) -> Vec<u64> {
+        plan.costs().iter().map(|c| c.activation_width).collect()
+    }
+
+    fn place_of_norm(plan: &Plan) -> Place {
+        let norm = plan.graph.iter().find(|(_, n)| n.op.name() == "layer_norm").unwrap().0;
+        plan.places[norm.index()]
+    }
+
+    fn residual(g: &mut Builder, norm: NodeId, after: bool) {
+        let w = g.param(format!("w2{after}"), &[8, 8]);
+        let op = MatMul {
+            epilogue: Epilogue { residual: true, ..Epilogue::default() },
+            ..MatMul::linear()
+        };
+        let y = g.add(op, &[norm, w, norm]).unwrap();
+        g.output(if after { "late" } else { "early" }, y);
+    }
+
+    #[test]
+    fn norms_of_many_tokens_have_no_step() {
+        let alone = plan(Target::MANY_TOKENS, |_, _, _| {});
+        assert_eq!(widths(&alone), [8, 8 + LAST as u64]);
+        assert_eq!(place_of_norm(&alone), Place::Region);
+        let few = plan(Target::MANY_TOKENS / 2, |_, _, _| {});
+        assert_eq!(widths(&few), [8, 8 + 8, 8 + LAST as u64]);
+    }
+
+    #[test]
+    fn norms_that_others_read_are_stored_by_the_second_product() {
+        let kept = plan(Target::MANY_TOKENS, |g, norm, after| {
+            if after {
+                residual(g, norm, after);
+            }
+        });
+        assert_eq!(widths(&kept), [8, 8 + 8 + LAST as u64, 8 + 8]);
+        assert!(matches!(place_of_norm(&kept), Place::Buffer(_)));
+    }
+
+    #[test]
+    fn norms_stay_where_the_first_reader_cannot_normalise() {
+        let plan = plan(Target::MANY_TOKENS, |g, norm, after| {
+            if !after {
+                residual(g, norm, after);
+            }
+        });
+        assert_eq!(widths(&plan), [8, 8 + 8, 8 + 8, 8 + LAST as u64]);
+    }
+}
