@@ -29,7 +29,7 @@ pub fn gpu_within(limits: Limits) -> Result<Option<Device>, Error> {
 /// memory, with layer norms inside them.
 pub fn as_gpus_are() -> Option<Device> {
     let products = Some(ProductVariant::Tiled);
-    gpu_with(Options { products, norms_in_products: Some(true), ..Options::default() }).unwrap()
+    gpu_with(Options { products, norms_in_products: true, ..Options::default() }).unwrap()
 }
 
 /// The same with some options.

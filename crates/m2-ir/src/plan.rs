@@ -82,7 +82,7 @@ pub fn lower(graph: &Graph, target: &Target, class: Sizes, fusion: Fusion) -> Re
     let owners = match (target.kind, fusion) {
         (Kind::Gpu, Fusion::Full) => {
             let mut owners = owners(&graph, &frozen);
-            if target.norms_in_products.is_some_and(|from| class.tokens >= from) {
+            if target.norms_in_products {
                 norms::fold(&graph, &views, &frozen, &mut owners);
             }
             owners

@@ -36,15 +36,12 @@ pub struct Target {
     /// Bytes of values that depend on weights alone (spectra) to keep between runs; what does not
     /// fit is recomputed in every run.
     pub frozen_budget: u64,
-    /// From so many tokens of a class on, a layer norm between two products has no step of its own:
-    /// the first makes its statistics, the second normalises. None: never.
-    pub norms_in_products: Option<usize>,
+    /// Whether a layer norm between two products has no step of its own: the first makes its
+    /// statistics, the second normalises.
+    pub norms_in_products: bool,
 }
 
 impl Target {
-    /// Tokens of a class from which products fill a GPU without cutting their sums into slices.
-    pub const MANY_TOKENS: usize = 2048;
-
     /// A CPU with so much memory.
     pub fn cpu(max_memory: u64) -> Self {
         Target {
@@ -56,7 +53,7 @@ impl Target {
             max_memory,
             // Spectra of the 80M model up to 8,192 tokens take 1.2 GB.
             frozen_budget: 3 << 29,
-            norms_in_products: None,
+            norms_in_products: false,
         }
     }
 
@@ -70,7 +67,7 @@ impl Target {
             max_buffer: 256 << 20,
             max_memory: u64::MAX,
             frozen_budget: 1 << 30,
-            norms_in_products: Some(Self::MANY_TOKENS),
+            norms_in_products: false,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Class, Options,
-    variants::{Products, norms_in_products, product_variant},
+    variants::{ProductVariant, Products, product_variant},
 };
 
 /// Most points of a transform that one workgroup does: sixteen for each of 256 invocations.
@@ -71,7 +71,7 @@ impl Settings {
                 variant,
                 slices: options.slices,
                 weights: options.weights,
-                norms: norms_in_products(variant, options),
+                norms: options.norms_in_products && variant == ProductVariant::Tiled,
             },
         }
     }

@@ -2,9 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use m2_ir::Target;
-
-use crate::{Class, Options};
+use crate::Class;
 
 /// How matrix products are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,8 +69,9 @@ pub(crate) struct Products {
     /// Slices of the summed axis, or as many as fill a GPU.
     pub slices: Option<usize>,
     pub weights: Storage,
-    /// Tokens of a class from which layer norms run inside products.
-    pub norms: Option<usize>,
+    /// Whether layer norms run inside products: only tiles that go through workgroup memory make
+    /// statistics.
+    pub norms: bool,
 }
 
 /// The variant that suits an adapter.
@@ -82,15 +81,5 @@ pub(crate) fn product_variant(class: Class) -> ProductVariant {
         Class::Discrete | Class::Integrated | Class::Virtual | Class::Other => {
             ProductVariant::Tiled
         }
-    }
-}
-
-/// Tokens of a class from which layer norms run inside products: only tiles that go through
-/// workgroup memory make statistics, and only of sums that are not cut into slices.
-pub(crate) fn norms_in_products(variant: ProductVariant, options: &Options) -> Option<usize> {
-    match (options.norms_in_products, options.slices) {
-        _ if variant != ProductVariant::Tiled => None,
-        (Some(wanted), _) => wanted.then_some(0),
-        (None, slices) => slices.is_none().then_some(Target::MANY_TOKENS),
     }
 }

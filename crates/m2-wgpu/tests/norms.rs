@@ -15,7 +15,7 @@ use pollster::block_on;
 fn device(inside: bool, slices: Option<usize>, weights: Storage) -> Option<WgpuBackend> {
     open(Options {
         products: Some(ProductVariant::Tiled),
-        norms_in_products: Some(inside),
+        norms_in_products: inside,
         limits: Limits::WebGpu,
         slices,
         weights,

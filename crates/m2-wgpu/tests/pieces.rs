@@ -59,7 +59,7 @@ fn layers_run_though_their_values_exceed_a_binding() {
         let options = Options {
             limits: limits.clone(),
             products: Some(products),
-            norms_in_products: Some(true),
+            norms_in_products: true,
             weights,
             ..Options::default()
         };

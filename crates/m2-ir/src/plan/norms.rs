@@ -78,7 +78,7 @@ mod tests {
     const LAST: usize = 8;
 
     /// product, norm, product, and what `more` makes of the norm before or after the second product.
-    fn plan(tokens: usize, more: fn(&mut Builder, NodeId, bool)) -> Plan {
+    fn plan(inside: bool, more: fn(&mut Builder, NodeId, bool)) -> Plan {
         let mut g = Builder::new();
         let x = g.input("x", [Dim::Tokens, Dim::Fixed(4)], crate::DType::F32);
         let (w0, gamma, beta) = (g.param("w0", &[8, 4]), g.param("w", &[8]), g.param("b", &[8]));
@@ -90,8 +90,9 @@ mod tests {
         let y = g.add(MatMul::linear(), &[norm, w1]).unwrap();
         g.output("y", y);
         more(&mut g, norm, true);
-        let class = Sizes { tokens, rows: 1, asked: 0, span: tokens };
-        lower(&g.finish(), &Target::webgpu(), class, Fusion::Full).unwrap()
+        let class = Sizes { tokens: 64, rows: 1, asked: 0, span: 64 };
+        let target = Target { norms_in_products: inside, ..Target::webgpu() };
+        lower(&g.finish(), &target, class, Fusion::Full).unwrap()
     }
 
     /// Activation values a token of each step; inputs of the graph are none.
@@ -115,17 +116,17 @@ mod tests {
     }
 
     #[test]
-    fn norms_of_many_tokens_have_no_step() {
-        let alone = plan(Target::MANY_TOKENS, |_, _, _| {});
+    fn norms_between_products_have_no_step() {
+        let alone = plan(true, |_, _, _| {});
         assert_eq!(widths(&alone), [8, 8 + LAST as u64]);
         assert_eq!(place_of_norm(&alone), Place::Region);
-        let few = plan(Target::MANY_TOKENS / 2, |_, _, _| {});
-        assert_eq!(widths(&few), [8, 8 + 8, 8 + LAST as u64]);
+        let apart = plan(false, |_, _, _| {});
+        assert_eq!(widths(&apart), [8, 8 + 8, 8 + LAST as u64]);
     }
 
     #[test]
     fn norms_that_others_read_are_stored_by_the_second_product() {
-        let kept = plan(Target::MANY_TOKENS, |g, norm, after| {
+        let kept = plan(true, |g, norm, after| {
             if after {
                 residual(g, norm, after);
             }
@@ -136,7 +137,7 @@ mod tests {
 
     #[test]
     fn norms_stay_where_the_first_reader_cannot_normalise() {
-        let plan = plan(Target::MANY_TOKENS, |g, norm, after| {
+        let plan = plan(true, |g, norm, after| {
             if !after {
                 residual(g, norm, after);
             }
