@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::{Error, pipelines::Pipelines, readback::Mapping};
+use crate::{Error, pipelines::Pipelines};
 
 /// How many objects of the device have been made since it was opened.
 ///
@@ -175,13 +175,5 @@ impl Gpu {
     pub fn failed(&self, error: &dyn std::error::Error) -> Error {
         let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
         self.check().err().unwrap_or_else(|| Error::DeviceLost(error.to_string()))
-    }
-
-    /// Waits until a buffer is mapped.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub async fn map(&self, buffer: &wgpu::Buffer, mode: wgpu::MapMode) -> Result<(), Error> {
-        Mapping::begin(buffer, mode).wait(self, None).await
     }
 }

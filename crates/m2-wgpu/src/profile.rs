@@ -1,6 +1,8 @@
 //! How long each dispatch takes, by the device's own clock.
 
-use crate::{Error, buffer::Buffer, gpu::Gpu, sizes::RunSizes, submit::Dispatch};
+use crate::{
+    Error, buffer::Buffer, gpu::Gpu, readback::Mapping, sizes::RunSizes, submit::Dispatch,
+};
 
 /// The time of one dispatch.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,7 +81,7 @@ async fn read(gpu: &Gpu, set: &wgpu::QuerySet, count: u32) -> Result<Vec<u64>, E
     encoder.resolve_query_set(set, 0..count, &resolved, 0);
     encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);
     gpu.queue.submit([encoder.finish()]);
-    gpu.map(&staging, wgpu::MapMode::Read).await?;
+    Mapping::begin(&staging, wgpu::MapMode::Read).wait(gpu, None).await?;
     match staging.get_mapped_range(..bytes) {
         Ok(view) => Ok(view.as_chunks::<8>().0.iter().map(|b| u64::from_le_bytes(*b)).collect()),
         Err(e) => Err(Error::Validation(e.to_string())),

@@ -1,6 +1,6 @@
 //! Weights on their way to the device.
 
-use crate::{Error, buffer::Buffer, gpu::Gpu};
+use crate::{Error, buffer::Buffer, gpu::Gpu, readback::Mapping};
 
 /// Bytes that are staged at a time.
 const STAGED: u64 = 16 << 20;
@@ -42,7 +42,7 @@ impl Uploader {
             Some(buffer) => buffer,
             None => gpu.buffer("staging", STAGED, Usage::MAP_WRITE | Usage::COPY_SRC),
         };
-        gpu.map(&staging, wgpu::MapMode::Write).await?;
+        Mapping::begin(&staging, wgpu::MapMode::Write).wait(gpu, None).await?;
         match staging.get_mapped_range_mut(..bytes.len() as u64) {
             Ok(mut view) => view.copy_from_slice(bytes),
             Err(e) => return Err(Error::Validation(e.to_string())),
