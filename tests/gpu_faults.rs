@@ -5,7 +5,7 @@ use m2_ir::{Batch, HostTensor, Text};
 use m2_wgpu::Limits;
 use pollster::block_on;
 
-use crate::support::{device::gpu_within, golden::tree, random::Random};
+use crate::support::{device::gpu_within, golden::tree, house, random::Random};
 
 /// Rows of several lengths within the small golden model's 32 tokens.
 fn batch(random: &mut Random) -> Batch {
@@ -152,4 +152,25 @@ fn odd_batches_run_on_the_gpu() {
     let long = Text { ids: &long, token_types: None, valid: 33 };
     let error = block_on(ours.run(&Batch::from_texts(&[long]).unwrap(), HIDDEN)).unwrap_err();
     assert!(error.to_string().contains("33 tokens, the model takes at most 32"), "{error}");
+}
+
+/// A software driver takes its memory from the process: a real allocation fails where that may have
+/// no more.
+#[cfg(unix)]
+#[test]
+fn a_gpu_without_memory_is_said_to_have_none() {
+    if std::env::var_os("VK_DRIVER_FILES").is_none() {
+        println!("skipped: VK_DRIVER_FILES names no software driver");
+        return;
+    }
+    let bench = ["bench", "forward", "--device", "gpu", "--lengths", "512", "--batch", "64"];
+    let found = std::process::Command::new("sh")
+        .args(["-c", "ulimit -v 1500000; exec \"$0\" \"$@\""])
+        .arg(house::m2())
+        .args(bench)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&found.stderr);
+    assert_eq!(found.status.code(), Some(2), "{said}");
+    assert!(said.contains("the GPU is out of memory") && said.contains("smaller batch"), "{said}");
 }
