@@ -139,7 +139,7 @@ fn odd_batches_run_on_the_gpu() {
     let (mut ours, mut oracle) = (open(device), open(Device::cpu(0)));
     let id = [7];
     let one = Text { ids: &id, token_types: None, valid: 1 };
-    for texts in [vec![], vec![one.clone()], vec![one; 10_000]] {
+    for texts in [vec![], vec![one], vec![one; 10_000]] {
         let batch = Batch::from_texts(&texts).unwrap();
         let expected = block_on(oracle.run(&batch, HIDDEN)).unwrap();
         let found = block_on(ours.run(&batch, HIDDEN)).unwrap();

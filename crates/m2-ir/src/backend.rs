@@ -25,7 +25,7 @@ pub struct Batch {
 }
 
 /// One text of a batch.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Text<'a> {
     /// Token ids; all of them are computed.
     pub ids: &'a [u32],

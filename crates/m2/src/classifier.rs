@@ -1,14 +1,13 @@
 //! Texts to the classes that a model was trained for.
 
-use m2_data::Fitted;
-use m2_ir::{Batch, HostTensor, Text};
+use m2_ir::Text;
 use m2_nn::models::outputs;
 
 use crate::{
     Error, Model, Pooling, TextOptions,
-    batching::{Bounds, group},
+    batching::Bounds,
     fill_mask::softmax,
-    texts::{Fitter, as_it_lies},
+    texts::{Fitter, as_it_lies, fitted},
 };
 
 /// Sorts texts into classes.
@@ -81,8 +80,7 @@ impl Classifier {
     ) -> Result<Vec<Classes>, Error> {
         let (fitter, _) = Fitter::new(&self.model, self.options)?;
         let rows = fitter.rows(&self.model, "", texts)?;
-        let text = |f: &Fitted| (f.ids.clone(), f.valid);
-        self.run(&rows.iter().map(text).collect::<Vec<_>>()).await
+        self.run(&rows.iter().map(fitted).collect::<Vec<_>>()).await
     }
 
     /// The classes of rows of ids as they lie; padding ids at a row's end are padding.
@@ -90,32 +88,21 @@ impl Classifier {
     /// # Errors
     /// When an id is not the model's, or a row is too long.
     pub async fn classify_ids(&mut self, rows: &[Vec<u32>]) -> Result<Vec<Classes>, Error> {
-        let row = |ids: &Vec<u32>| {
-            let text = as_it_lies(&self.model, ids);
-            (text.ids.to_vec(), text.valid)
-        };
-        self.run(&rows.iter().map(row).collect::<Vec<_>>()).await
+        let texts: Vec<Text<'_>> = rows.iter().map(|ids| as_it_lies(&self.model, ids)).collect();
+        self.run(&texts).await
     }
 
-    async fn run(&mut self, rows: &[(Vec<u32>, usize)]) -> Result<Vec<Classes>, Error> {
-        let lengths: Vec<usize> = rows.iter().map(|(ids, _)| ids.len()).collect();
+    async fn run(&mut self, texts: &[Text<'_>]) -> Result<Vec<Classes>, Error> {
         let bounds = Bounds { rows: 32, tokens: 16_384, by_class: self.model.costs_by_class() };
-        let mut all = vec![Classes { logits: Vec::new() }; rows.len()];
-        let groups = group(&lengths, bounds);
-        let text = |&i: &usize| Text { ids: &rows[i].0, token_types: None, valid: rows[i].1 };
-        let batch = |g: &Vec<usize>| Batch::from_texts(&g.iter().map(text).collect::<Vec<_>>());
-        let batches = groups.iter().map(batch).collect::<Result<Vec<_>, _>>()?;
         let width = self.model.config().num_labels;
-        let mut finite = true;
-        let each = &mut |at: usize, found: Vec<HostTensor>| {
-            let found = found[0].to_f32();
-            finite = found.iter().all(|v| v.is_finite());
-            for (&i, logits) in groups[at].iter().zip(found.chunks_exact(width)) {
+        let mut all = vec![Classes { logits: Vec::new() }; texts.len()];
+        let each = &mut |of: &[usize], logits: &[f32]| {
+            for (&i, logits) in of.iter().zip(logits.chunks_exact(width)) {
                 all[i].logits = logits.to_vec();
             }
-            Ok(finite)
+            true
         };
-        self.model.run_each(&batches, &[self.output], each).await?;
-        if finite { Ok(all) } else { Err(self.model.not_finite()) }
+        self.model.run_texts(texts, bounds, self.output, each).await?;
+        Ok(all)
     }
 }

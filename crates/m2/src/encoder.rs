@@ -1,13 +1,13 @@
 //! Texts to vectors.
 
 use m2_data::Fitted;
-use m2_ir::{Batch, HostTensor, Text};
+use m2_ir::Text;
 use m2_nn::models::outputs;
 
 use crate::{
     Error, Model, Pooling, TextOptions,
-    batching::{Bounds, group},
-    texts::Fitter,
+    batching::Bounds,
+    texts::{Fitter, fitted},
 };
 
 /// How vectors are made. What is left out follows the model's folder.
@@ -185,12 +185,8 @@ impl Encoder {
     /// Makes what the first batch of prepared texts will need.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) async fn load(&mut self, texts: &[Prepared]) -> Result<(), Error> {
-        let lengths: Vec<usize> = texts.iter().map(|t| t.0.ids.len()).collect();
-        if let Some(batch) = group(&lengths, self.bounds).first() {
-            let sizes = batch_of(texts, batch)?.sizes();
-            self.model.program(sizes, &[self.output.as_str()]).await?;
-        }
-        Ok(())
+        let texts: Vec<Text<'_>> = texts.iter().map(|t| fitted(&t.0)).collect();
+        self.model.load_texts(&texts, self.bounds, &self.output).await
     }
 
     /// Vectors of prepared texts.
@@ -205,26 +201,17 @@ impl Encoder {
         texts: &[Prepared],
         go_on: &mut dyn FnMut(usize) -> bool,
     ) -> Result<Embeddings, Error> {
-        let lengths: Vec<usize> = texts.iter().map(|t| t.0.ids.len()).collect();
+        let rows: Vec<Text<'_>> = texts.iter().map(|t| fitted(&t.0)).collect();
         let mut values = vec![0.0; texts.len() * self.width];
         let mut done = vec![false; texts.len()];
-        let groups = group(&lengths, self.bounds);
-        let batches =
-            groups.iter().map(|g| batch_of(texts, g)).collect::<Result<Vec<_>, Error>>()?;
-        let mut finite = true;
-        let each = &mut |at: usize, found: Vec<HostTensor>| {
-            let found = found[0].to_f32();
-            finite = found.iter().all(|v| v.is_finite());
-            for (&i, vector) in groups[at].iter().zip(found.chunks_exact(self.width)) {
+        let each = &mut |of: &[usize], vectors: &[f32]| {
+            for (&i, vector) in of.iter().zip(vectors.chunks_exact(self.width)) {
                 values[i * self.width..(i + 1) * self.width].copy_from_slice(vector);
                 done[i] = true;
             }
-            Ok(finite && go_on(groups[at].len()))
+            go_on(of.len())
         };
-        self.model.run_each(&batches, &[self.output.as_str()], each).await?;
-        if !finite {
-            return Err(self.model.not_finite());
-        }
+        self.model.run_texts(&rows, self.bounds, &self.output, each).await?;
         let whole = done.iter().position(|d| !d).unwrap_or(done.len());
         values.truncate(whole * self.width);
         let info = |t: &Prepared| TextInfo { tokens: t.0.valid, cut: t.0.cut };
@@ -311,15 +298,6 @@ impl Embeddings {
     pub fn cosine(&self, i: usize, j: usize) -> f32 {
         cosine(self.row(i), self.row(j))
     }
-}
-
-/// A batch of the prepared texts with these indices.
-fn batch_of(texts: &[Prepared], indices: &[usize]) -> Result<Batch, Error> {
-    let row = |&i: &usize| {
-        let text = &texts[i].0;
-        Text { ids: &text.ids, token_types: None, valid: text.valid }
-    };
-    Ok(Batch::from_texts(&indices.iter().map(row).collect::<Vec<_>>())?)
 }
 
 /// Cosine similarity of two vectors of one length; 0 where one of them is zero.

@@ -5,7 +5,7 @@ use m2_nn::models::outputs;
 
 use crate::{
     Error, Model, TextOptions,
-    texts::{Fitter, as_it_lies},
+    texts::{Fitter, as_it_lies, fitted},
 };
 
 /// Fills masked positions in.
@@ -73,8 +73,7 @@ impl FillMask {
             };
             return Err(Error::Text { index: 0, what });
         }
-        let text = Text { ids: &row.ids, token_types: None, valid: row.valid };
-        Ok(self.answer(&[text], &[asked], top).await?.remove(0))
+        Ok(self.answer(&[fitted(&row)], &[asked], top).await?.remove(0))
     }
 
     /// The same for rows of ids as they lie. Where none is `[MASK]`, every position is answered.

@@ -3,9 +3,12 @@
 
 use std::collections::VecDeque;
 
-use m2_ir::{Batch, HostTensor};
+use m2_ir::{Batch, HostTensor, Text};
 
-use crate::{DeviceRun, Error, Model};
+use crate::{
+    DeviceRun, Error, Model,
+    batching::{Bounds, group},
+};
 
 /// A batch that has been begun; without a run its device was lost, and it has to begin again.
 struct Flight<'a> {
@@ -80,6 +83,45 @@ impl Model {
         }
     }
 
+    /// Runs texts in batches of similar lengths and hands out, batch by batch, which texts they are
+    /// and a row of values of each, until `each` says no.
+    ///
+    /// # Errors
+    /// As [`Model::run`], and where a value is NaN or infinite.
+    pub(crate) async fn run_texts(
+        &mut self,
+        texts: &[Text<'_>],
+        bounds: Bounds,
+        output: &str,
+        each: &mut dyn FnMut(&[usize], &[f32]) -> bool,
+    ) -> Result<(), Error> {
+        let groups = groups(texts, bounds);
+        let batches = groups.iter().map(|g| batch(texts, g)).collect::<Result<Vec<_>, _>>()?;
+        let mut finite = true;
+        let each = &mut |at: usize, found: Vec<HostTensor>| {
+            let rows = found[0].to_f32();
+            finite = rows.iter().all(|v| v.is_finite());
+            Ok(finite && each(&groups[at], &rows))
+        };
+        self.run_each(&batches, &[output], each).await?;
+        if finite { Ok(()) } else { Err(self.not_finite()) }
+    }
+
+    /// Makes what the first batch of [`Model::run_texts`] will need.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) async fn load_texts(
+        &mut self,
+        texts: &[Text<'_>],
+        bounds: Bounds,
+        output: &str,
+    ) -> Result<(), Error> {
+        if let Some(first) = groups(texts, bounds).first() {
+            let sizes = batch(texts, first)?.sizes();
+            self.program(sizes, &[output]).await?;
+        }
+        Ok(())
+    }
+
     /// Whether a batch may begin while so many are in flight: they have to be of one plan.
     fn may_begin(&self, in_flight: usize, batch: &Batch, outputs: &[&str]) -> bool {
         let most = self.latest(batch.sizes(), outputs).map_or(0, |p| self.device().in_flight(p));
@@ -128,4 +170,15 @@ impl Model {
             Err(e) => Err(e),
         }
     }
+}
+
+/// Indices of the texts that run together.
+fn groups(texts: &[Text<'_>], bounds: Bounds) -> Vec<Vec<usize>> {
+    let lengths: Vec<usize> = texts.iter().map(|t| t.ids.len()).collect();
+    group(&lengths, bounds)
+}
+
+/// The batch of the texts with these indices.
+fn batch(texts: &[Text<'_>], of: &[usize]) -> Result<Batch, Error> {
+    Ok(Batch::from_texts(&of.iter().map(|&i| texts[i]).collect::<Vec<_>>())?)
 }

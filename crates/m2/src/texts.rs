@@ -146,6 +146,11 @@ impl Fitter {
     }
 }
 
+/// A text that was cut and padded.
+pub(crate) fn fitted(text: &Fitted) -> m2_ir::Text<'_> {
+    m2_ir::Text { ids: &text.ids, token_types: None, valid: text.valid }
+}
+
 /// A row of ids as it lies: padding ids at its end are padding, all the rest is text. ALiBi BERT
 /// drops its padding before the encoder, so its row ends there.
 pub(crate) fn as_it_lies<'a>(model: &Model, ids: &'a [u32]) -> m2_ir::Text<'a> {
