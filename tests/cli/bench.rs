@@ -37,7 +37,9 @@ fn lengths_are_timed_one_by_one_and_bad_ones_refused() {
     let bench = |args: &[&str]| {
         run(&[&["bench", "forward", "--rounds", "1", "--model", text(&model)], args].concat())
     };
-    bench(&["--weights", "f16"]).refused(&["--weights f16 is for GPUs", "--device gpu"]);
+    for option in [["--weights", "f16"], ["--variant", "tiled"], ["--slices", "2"]] {
+        bench(&option).refused(&[option[0], "is for GPUs", "--device gpu"]);
+    }
     let both = bench(&["--lengths", "16,100", "--output", "pooled", "--json"]).done().json();
     let lengths: Vec<_> = both.as_array().unwrap().iter().map(|r| r["length"].clone()).collect();
     assert_eq!(lengths, [16, 100]);

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{run, text};
+use crate::support::device;
 
 fn counts(args: &[&str]) -> Value {
     run(&[&["graph", "--counts", "--json"], args].concat()).done().json()
@@ -27,6 +28,23 @@ fn a_layer_on_a_gpu_costs_what_it_may() {
     let products = 12.0 * 4096.0 * 2.0 * (4.0 * 768.0 * 768.0 + 1_769_472.0);
     let share = number("flops") / products;
     assert!((1.0..1.1).contains(&share), "{share}");
+}
+
+#[test]
+fn norms_in_products_save_a_dispatch_of_each_layer_on_the_gpu() {
+    if device::as_gpus_are().is_none() {
+        return;
+    }
+    let layer = |kernels: &[&str]| {
+        let found =
+            counts(&[&["--batch", "8", "--length", "512", "--device", "gpu"], kernels].concat());
+        let number = |key: &str| found[key].as_f64().unwrap();
+        (number("dispatches_per_layer"), number("activation_values_per_token_layer_over_h"))
+    };
+    assert_eq!(layer(&["--variant", "tiled"]), (6.0, 24.0));
+    assert_eq!(layer(&["--variant", "tiled", "--norms-in-products"]), (5.0, 23.0));
+    run(&["graph", "--device", "gpu", "--variant", "direct", "--norms-in-products"])
+        .refused(&["--variant tiled"]);
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Arguments as they are typed; what they mean is for the commands.
 
 mod bench_op;
+mod kernels;
 
 use std::path::PathBuf;
 
 pub use bench_op::{BenchEpilogue, BenchOp};
 use clap::{Parser, Subcommand, ValueEnum};
+pub use kernels::Kernels;
 use m2::{Policy, Pooling};
 
 /// Monarch Mixer models: embed, search, fill masks, classify, on any machine.
@@ -45,16 +47,6 @@ pub enum WeightsArg {
     F32,
     /// Half precision: half the memory and traffic, vectors that differ in the third digit or later.
     F16,
-}
-
-impl WeightsArg {
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            WeightsArg::F32 => "f32",
-            WeightsArg::F16 => "f16",
-        }
-    }
 }
 
 /// The commands.
@@ -450,6 +442,9 @@ pub struct Graph {
     /// part of an adapter's name.
     #[arg(long, default_value = "cpu")]
     pub device: String,
+    /// Which kernels compute.
+    #[command(flatten)]
+    pub kernels: Kernels,
     /// Count operations, bytes and dispatches instead of listing the plan.
     #[arg(long, group = "counted")]
     pub counts: bool,
@@ -519,6 +514,7 @@ pub struct BenchStart {
 #[command(after_help = "Examples:\n  \
     m2 bench forward --model m2-bert-80m --lengths 128,512 --json\n  \
     m2 bench forward --model ./model --batch 8 --threads 4\n  \
+    m2 bench forward --device gpu --variant tiled --norms-in-products --profile\n  \
     m2 bench forward --model ./model --lengths 128 --rounds 1 --dump hidden.npy")]
 pub struct BenchForward {
     /// The name of a configuration (with seeded weights), or a model's folder.
@@ -533,6 +529,9 @@ pub struct BenchForward {
     /// Where to run.
     #[arg(long, default_value = "cpu")]
     pub device: String,
+    /// Which kernels compute.
+    #[command(flatten)]
+    pub kernels: Kernels,
     /// Arithmetic; only f32 is timed. f64 is for checking: m2 verify --dtype f64.
     #[arg(long, value_enum, default_value = "f32")]
     pub dtype: BenchDType,

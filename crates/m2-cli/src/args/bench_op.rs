@@ -2,6 +2,8 @@
 
 use clap::ValueEnum;
 
+use super::Kernels;
+
 /// Time one op alone, beside what the machine can do at most.
 ///
 /// The op runs on random data through the device's backend, many times between two waits, without
@@ -32,13 +34,9 @@ pub struct BenchOp {
     /// Compute epilogues and composite ops as dispatches of their own.
     #[arg(long)]
     pub unfused: bool,
-    /// How a GPU multiplies: direct, tiled, or to compare with: rows8, naive; by default as suits
-    /// the adapter.
-    #[arg(long)]
-    pub variant: Option<String>,
-    /// Into how many slices a GPU cuts the sums of products; by default as suits the adapter.
-    #[arg(long)]
-    pub slices: Option<usize>,
+    /// Which kernels compute.
+    #[command(flatten)]
+    pub kernels: Kernels,
     /// Compare with plain float64 first, on fewer tokens where there are many.
     #[arg(long)]
     pub check: bool,

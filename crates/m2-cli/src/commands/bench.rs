@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::bail;
+use clap::ValueEnum;
 use m2::{
     Device,
     bench::{Dispatched, Forward, Loaded, Output, Timing},
@@ -16,7 +17,7 @@ use m2_ir::{DType, HostTensor};
 use serde_json::{Value, json};
 
 use crate::{
-    args::{Args, Bench, BenchDType, BenchForward, BenchOutput, BenchStart, BenchWhat},
+    args::{Args, Bench, BenchForward, BenchOutput, BenchStart, BenchWhat},
     exit::Outcome,
 };
 
@@ -33,7 +34,7 @@ pub fn run(args: &Args, a: &Bench) -> anyhow::Result<Outcome> {
 
 fn forward(args: &Args, a: &BenchForward) -> anyhow::Result<Outcome> {
     check(a)?;
-    let device = super::device(args, &a.device)?;
+    let device = super::device::open_with(args, &a.device, &a.kernels)?;
     let loaded = load(args, a)?;
     let output = match a.output {
         BenchOutput::Hidden => Output::Hidden,
@@ -46,8 +47,9 @@ fn forward(args: &Args, a: &BenchForward) -> anyhow::Result<Outcome> {
         if let Some(path) = &a.dump {
             dump(path, &timing.values)?;
         }
-        let mut result = as_json(&timing, &device, a.dtype);
-        result["weights"] = args.weights.name().into();
+        let mut result = as_json(&timing, &device);
+        result["dtype"] = name(a.dtype);
+        result["weights"] = name(args.weights);
         if !a.json {
             print(&result)?;
         }
@@ -61,7 +63,7 @@ fn forward(args: &Args, a: &BenchForward) -> anyhow::Result<Outcome> {
 
 fn start(args: &Args, a: &BenchStart) -> anyhow::Result<Outcome> {
     let folder = m2::locate(&a.model, &m2::files::cache::Locations::from_env())?;
-    let parts = m2::bench::start(&folder, super::device(args, &a.device)?, &a.text)?;
+    let parts = m2::bench::start(&folder, super::device::open(args, &a.device)?, &a.text)?;
     let ms = |part: Duration| part.as_secs_f64() * 1e3;
     let all = [
         ("total", parts.total(), "to the first vector:"),
@@ -117,7 +119,12 @@ fn dump(path: &Path, values: &HostTensor) -> anyhow::Result<()> {
     Ok(file.finish()?)
 }
 
-fn as_json(t: &Timing, device: &Device, dtype: BenchDType) -> Value {
+/// The name of an argument's value.
+fn name(value: impl ValueEnum) -> Value {
+    value.to_possible_value().map_or(Value::Null, |v| v.get_name().into())
+}
+
+fn as_json(t: &Timing, device: &Device) -> Value {
     let (isa, threads) = match device {
         Device::Cpu(cpu) => (Some(cpu.isa().name()), Some(cpu.threads())),
         #[cfg(feature = "gpu")]
@@ -127,7 +134,6 @@ fn as_json(t: &Timing, device: &Device, dtype: BenchDType) -> Value {
         "length": t.length,
         "batch": t.batch,
         "device": device.to_string(),
-        "dtype": match dtype { BenchDType::F32 => "f32" },
         "isa": isa,
         "threads": threads,
         "rounds": t.seconds.len(),

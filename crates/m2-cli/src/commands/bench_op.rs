@@ -19,13 +19,18 @@ use crate::{
 };
 
 pub fn run(args: &Args, a: &BenchOp) -> anyhow::Result<Outcome> {
-    if a.rounds == 0 || a.slices == Some(0) {
-        bail!("--rounds and --slices begin at 1");
+    if a.rounds == 0 {
+        bail!("--rounds begins at 1");
+    }
+    if a.kernels.norms_in_products {
+        bail!(
+            "one op has no layer norm between products; --norms-in-products is for bench forward"
+        );
     }
     if a.suite {
         return suite(args, a);
     }
-    let device = device(args, a)?;
+    let device = super::device::open_with(args, &a.device, &a.kernels)?;
     pollster::block_on(time(a, &device))
 }
 
@@ -67,7 +72,7 @@ fn answer(
         "op": a.op,
         "shape": a.shape,
         "device": device.to_string(),
-        "variant": a.variant,
+        "variant": a.kernels.variant,
         "checked_shape": checked,
         "error": error,
         "rounds": seconds.len(),
@@ -121,32 +126,6 @@ fn epilogue(parts: &[BenchEpilogue]) -> Epilogue {
     }
 }
 
-fn device(args: &Args, a: &BenchOp) -> anyhow::Result<Device> {
-    if a.device == "cpu" {
-        if a.variant.is_some() || a.slices.is_some() {
-            bail!("--variant and --slices are for GPUs; add --device gpu");
-        }
-        return super::device(args, &a.device);
-    }
-    gpu(args, a)
-}
-
-#[cfg(feature = "gpu")]
-fn options(a: &BenchOp) -> anyhow::Result<m2_wgpu::Options> {
-    let products = a.variant.as_deref().map(str::parse).transpose().map_err(anyhow::Error::msg)?;
-    Ok(m2_wgpu::Options { products, slices: a.slices, ..Default::default() })
-}
-
-#[cfg(feature = "gpu")]
-fn gpu(args: &Args, a: &BenchOp) -> anyhow::Result<Device> {
-    super::gpu_with(args, &a.device, options(a)?)
-}
-
-#[cfg(not(feature = "gpu"))]
-fn gpu(_: &Args, a: &BenchOp) -> anyhow::Result<Device> {
-    bail!("this m2 was built without the feature `gpu`; --device {} is unknown", a.device)
-}
-
 #[cfg(feature = "gpu")]
 fn suite(args: &Args, a: &BenchOp) -> anyhow::Result<Outcome> {
     if a.op != "matmul" || a.device == "cpu" {
@@ -182,7 +161,7 @@ fn suite(args: &Args, a: &BenchOp) -> anyhow::Result<Outcome> {
             );
         }
     };
-    let device = super::gpu_options(args, &a.device, options(a)?);
+    let device = super::device::options(args, &a.device, &a.kernels)?;
     pollster::block_on(m2::bench::suite(device, a.rounds, done))?;
     printed?;
     if a.json {
@@ -193,5 +172,5 @@ fn suite(args: &Args, a: &BenchOp) -> anyhow::Result<Outcome> {
 
 #[cfg(not(feature = "gpu"))]
 fn suite(args: &Args, a: &BenchOp) -> anyhow::Result<Outcome> {
-    gpu(args, a).map(|_| Outcome::Done)
+    super::device::open_with(args, &a.device, &a.kernels).map(|_| Outcome::Done)
 }

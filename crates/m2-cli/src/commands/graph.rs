@@ -14,6 +14,7 @@ use m2_ir::{
 use m2_nn::{Heads, ModelConfig, models, presets::Preset};
 use serde_json::{Value, json};
 
+use super::device;
 use crate::{
     args::{self, Args},
     exit::Outcome,
@@ -21,7 +22,7 @@ use crate::{
 
 pub fn run(args: &Args, a: &args::Graph) -> anyhow::Result<Outcome> {
     let config = configuration(&a.model, a.length)?;
-    let planned_for = planned_for(args, &a.device)?;
+    let planned_for = planned_for(args, a)?;
     let target = planned_for.target(args);
     let sizes = sizes(a.batch, a.length, &a.output)?;
     let graph = chosen(&config, &a.output)?;
@@ -150,10 +151,11 @@ impl PlannedFor {
     }
 }
 
-fn planned_for(args: &Args, device: &str) -> anyhow::Result<PlannedFor> {
-    match super::device(args, device) {
+fn planned_for(args: &Args, a: &args::Graph) -> anyhow::Result<PlannedFor> {
+    let any = matches!(a.device.as_str(), "gpu" | "auto") && device::is_plain(args, &a.kernels);
+    match device::open_with(args, &a.device, &a.kernels) {
         Ok(device) => Ok(PlannedFor::Device(device)),
-        Err(e) if device == "gpu" || device == "auto" => {
+        Err(e) if any => {
             eprintln!("m2: planning for WebGPU's default limits, since {e:#}");
             Ok(PlannedFor::AnyGpu)
         }
@@ -273,7 +275,7 @@ fn print_counts(out: &mut dyn Write, counts: &Value) -> io::Result<()> {
     Ok(())
 }
 
-/// The folder that a model's name means, where it is no configuration.
+/// Whether a model's name means a configuration, not a folder.
 pub fn is_preset(model: &str) -> bool {
     Preset::find(model).is_some() && !Path::new(model).is_dir()
 }

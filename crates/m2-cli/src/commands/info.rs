@@ -53,7 +53,7 @@ pub fn doctor(args: &Args) -> anyhow::Result<Outcome> {
         })
         .collect();
     answer["variables"] = Value::Object(variables);
-    let error = pollster::block_on(self_test(&super::cpu(args)));
+    let error = pollster::block_on(self_test(&Device::cpu(args.threads)));
     let well = error.as_ref().is_ok_and(|e| *e < 1e-4);
     answer["self_test"] = match &error {
         Ok(e) => json!(format!("{}: error {e:.1e}", if well { "passed" } else { "FAILED" })),
@@ -111,7 +111,7 @@ fn of_model(name: &str) -> anyhow::Result<Value> {
 #[cfg(feature = "gpu")]
 fn adapters(args: &Args) -> Vec<Value> {
     use std::collections::BTreeMap;
-    let details = pollster::block_on(m2_wgpu::details(&super::limits(args)));
+    let details = pollster::block_on(m2_wgpu::details(&super::device::limits(args)));
     let variant =
         |v: m2_wgpu::Variant| json!({"op": v.op, "kernels": v.variant, "refused": v.refused});
     details

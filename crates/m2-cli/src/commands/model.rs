@@ -50,7 +50,7 @@ fn agreed(question: &str) -> io::Result<bool> {
 /// Opens the model that the options name.
 pub fn open(args: &Args, a: &ModelArgs, strict: bool) -> anyhow::Result<Model> {
     let folder = folder(a)?;
-    let device = super::device(args, &a.device)?;
+    let device = super::device::open(args, &a.device)?;
     Ok(Model::open(&folder, device, OpenOptions { strict })?)
 }
 

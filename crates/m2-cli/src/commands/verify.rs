@@ -21,7 +21,7 @@ pub fn run(args: &Args, a: &Verify) -> anyhow::Result<Outcome> {
     }
     let report = match (a.dtype, a.device.as_str()) {
         (VerifyDType::F32, device) => {
-            let device = super::device(args, device)?;
+            let device = super::device::open(args, device)?;
             pollster::block_on(golden.verify(Arithmetic::F32(&device), &a.skip))?
         }
         (VerifyDType::F64, "cpu") => pollster::block_on(golden.verify(Arithmetic::F64, &a.skip))?,
