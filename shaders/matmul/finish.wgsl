@@ -106,24 +106,33 @@ fn missing(row: u32, t: u32) -> bool {
     return gone;
 }
 
-// Stores four columns from 4 t on of a row of each half, `i` counting rows within a half; returns
-// what is stored, zeros past the last row.
-fn store(tile: Tile, i: u32, t: u32, first: vec4<f32>, second: vec4<f32>) -> mat2x4<f32> {
-    let row = tile.row + i;
-    let other = tile.partner + i;
-    var stored = mat2x4<f32>();
+// Stores four columns from 4 t on of a row of the tile's first block; returns what is stored, zeros
+// past the last row.
+fn store_row(tile: Tile, row: u32, t: u32, v: vec4<f32>) -> vec4<f32> {
     if missing(row, t) {
-        return stored;
+        return vec4<f32>();
+    }
+    return finish(place_of(tile, row, t), activate(ACTIVATION, biased(tile.block, row, v)));
+}
+
+// The same of the row that rows of both halves make, `i` counting rows within a half.
+fn store_gated(tile: Tile, i: u32, t: u32, first: vec4<f32>, second: vec4<f32>) -> vec4<f32> {
+    let row = tile.row + i;
+    if missing(row, t) {
+        return vec4<f32>();
     }
     let v = activate(ACTIVATION, biased(tile.block, row, first));
+    return finish(place_of(tile, row, t), v * biased(tile.other, tile.partner + i, second));
+}
+
+// Stores four columns from 4 t on of a row of each half, `i` counting rows within a half; returns
+// what is stored.
+fn store(tile: Tile, i: u32, t: u32, first: vec4<f32>, second: vec4<f32>) -> mat2x4<f32> {
     if GLU {
-        stored[0] = finish(place_of(tile, row, t), v * biased(tile.other, other, second));
-        return stored;
+        return mat2x4<f32>(store_gated(tile, i, t, first, second), vec4<f32>());
     }
-    stored[0] = finish(place_of(tile, row, t), v);
-    if !missing(other, t) {
-        let u = activate(ACTIVATION, biased(tile.block, other, second));
-        stored[1] = finish(place_of(tile, other, t), u);
-    }
-    return stored;
+    return mat2x4<f32>(
+        store_row(tile, tile.row + i, t, first),
+        store_row(tile, tile.partner + i, t, second),
+    );
 }

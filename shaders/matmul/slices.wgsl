@@ -33,12 +33,11 @@ fn main(
     }
     let block = n / ROWS;
     let row = n % ROWS;
+    let tile = Tile(block, row, block + GB, row + GR, 0u, 0u, 0u);
     let first = total(block * Q + row, t);
     if GLU {
-        let tile = Tile(block, row, block + GB, row + GR, 0u, 0u, 0u);
-        store(tile, 0u, t, first, total(tile.other * Q + tile.partner, t));
+        store_gated(tile, 0u, t, first, total(tile.other * Q + tile.partner, t));
     } else {
-        // A second half past the last row is not stored.
-        store(Tile(block, row, block, ROWS, 0u, 0u, 0u), 0u, t, first, first);
+        store_row(tile, row, t, first);
     }
 }

@@ -117,6 +117,7 @@ fn sums_cut_into_slices() {
         way.dense((64, 20), Epilogue { glu: true, ..all_of() });
         way.blocks((4, 12, 36), Epilogue { glu: true, ..all_of() });
         way.blocks((2, 24, 48), all_of());
+        way.blocks((3, 32, 48), all_of());
         way.transposed((40, 12), all_of());
         way.monarch([2, 6, 40], [3, 7, 4], true);
         way.over_tokens((9, 20), &[8, 16]);
