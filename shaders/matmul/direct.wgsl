@@ -6,13 +6,15 @@
 // larger tile shares: 2.4 times version 1 on lavapipe 22 and SwiftShader. HALF is 8, or 4 where rows
 // are few: drivers compile half the code in half the time.
 //
-// Where columns are few, an invocation owns fewer of them (VECS).
+// Where columns are few, an invocation owns fewer of them (VECS), and its neighbours take the inputs
+// in turn (PHASES), so that all together read whole lines of weights; each stores a slice of the sum.
 //
 // x by `inputs`, w by `weights`, the rest by `store`.
-// Grid: columns / (4 VECS ACROSS) by tiles / (32 / ACROSS).
+// Grid: columns / (4 VECS ACROSS) by tiles / (32 / (ACROSS PHASES)).
 
-override ACROSS: u32 = 4u;      // invocations of a workgroup along columns
+override ACROSS: u32 = 8u;      // invocations of a workgroup along columns
 override VECS: u32 = 4u;        // vec4s of columns of an invocation: 1, 2 or 4
+override PHASES: u32 = 1u;      // invocations that share a sum
 
 // 4 rows x 16 columns, or 4 inputs of 16 columns; neighbours lie ACROSS vec4s apart.
 struct Strip {
@@ -67,7 +69,7 @@ fn put(tile: Tile, i: u32, t: u32, a: Strip, b: Strip) {
     }
 }
 
-@compute @workgroup_size(ACROSS, 32u / ACROSS)
+@compute @workgroup_size(ACROSS * PHASES, 32u / (ACROSS * PHASES))
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -76,27 +78,39 @@ fn main(
     let wide = 4u * VECS * ACROSS;
     let strips = (columns() + wide - 1u) / wide;
     let g = unit(group, groups);
-    let t = g % strips * (VECS * ACROSS) + local.x;
-    let tile = place(g / strips * (32u / ACROSS) + local.y);
+    let t = g % strips * (VECS * ACROSS) + local.x / PHASES;
+    var tile = place(g / strips * (32u / (ACROSS * PHASES)) + local.y);
     if tile.slice >= SLICES || t * 4u >= columns() {
         return;
     }
+    let phase = local.x % PHASES;
+    tile.slice = tile.slice * PHASES + phase;
+    let begin = tile.begin + 4u * phase;
     var a0 = Strip();
     var a1 = Strip();
     var b0 = Strip();
     var b1 = Strip();
-    for (var k = tile.begin; k < tile.end; k += 4u) {
-        var x = strip(tile.block, k, t);
+    for (var k = begin; k < tile.end; k += 4u * PHASES) {
+        let x = strip(tile.block, k, t);
         a0 = madd(a0, x, weights(tile.block, tile.row, k, tile.end));
         if HALF > 4u {
             a1 = madd(a1, x, weights(tile.block, tile.row + 4u, k, tile.end));
         }
-        if !shared_inputs() {
-            x = strip(tile.other, k, t);
+        if shared_inputs() {
+            b0 = madd(b0, x, weights(tile.other, tile.partner, k, tile.end));
+            if HALF > 4u {
+                b1 = madd(b1, x, weights(tile.other, tile.partner + 4u, k, tile.end));
+            }
         }
-        b0 = madd(b0, x, weights(tile.other, tile.partner, k, tile.end));
-        if HALF > 4u {
-            b1 = madd(b1, x, weights(tile.other, tile.partner + 4u, k, tile.end));
+    }
+    // Halves without common inputs, one after the other: fewer sums are held at a time.
+    if !shared_inputs() {
+        for (var k = begin; k < tile.end; k += 4u * PHASES) {
+            let x = strip(tile.other, k, t);
+            b0 = madd(b0, x, weights(tile.other, tile.partner, k, tile.end));
+            if HALF > 4u {
+                b1 = madd(b1, x, weights(tile.other, tile.partner + 4u, k, tile.end));
+            }
         }
     }
     put(tile, 0u, t, a0, b0);

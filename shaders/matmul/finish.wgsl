@@ -5,7 +5,7 @@
 // second half holds the partners of the first, GB blocks and GR rows away, and
 // y = activation(first) second + residual, so that the wide result never reaches memory.
 //
-// bias (Q a block), y (rows, LD) row YB block + YI row, a residual by `added`. A sum that is cut into
+// bias (Q a block), y (rows, YLD) row YB block + YI row, a residual by `added`. A sum that is cut into
 // slices stores slice s at s SLICE, without an epilogue.
 
 override HALF: u32 = 8u;        // rows of half a tile
@@ -17,6 +17,7 @@ override KLEAD: u32 = 4u;       // the axis that is summed over
 override COLUMNS: u32 = 64u;    // columns of the result, if LEAD > 3
 override LEAD: u32 = 0u;        // the axis of columns, tokens for example
 override LD: u32 = 64u;
+override YLD: u32 = 64u;        // LD of the result, which in slices may be narrower
 override YB: u32 = 64u;
 override YI: u32 = 1u;
 override GLU: bool = false;
@@ -89,7 +90,7 @@ fn biased(block: u32, row: u32, v: vec4<f32>) -> vec4<f32> {
 }
 
 fn place_of(tile: Tile, row: u32, t: u32) -> u32 {
-    return (tile.slice * SLICE + (tile.block * YB + row * YI) * LD) / 4u + t;
+    return (tile.slice * SLICE + (tile.block * YB + row * YI) * YLD) / 4u + t;
 }
 
 // Whether a row or column lies past the result's. Even tiles need no check of rows, and columns

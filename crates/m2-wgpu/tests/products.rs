@@ -3,7 +3,7 @@
 
 use crate::common::{Case, epilogues, open, tokens, with_epilogue};
 use m2_ir::{
-    Builder, DType, Dim, NodeId, RowTable,
+    Builder, DType, Dim, NodeId, Op, RowTable,
     ops::{self, Epilogue, Orientation},
 };
 use m2_wgpu::{Limits, Options, ProductVariant, Storage, WgpuBackend};
@@ -15,13 +15,8 @@ struct Way {
 }
 
 impl Way {
-    fn new(products: ProductVariant, slices: usize, weights: Storage) -> Option<Self> {
-        let options = Options {
-            products: Some(products),
-            slices: Some(slices),
-            weights,
-            ..Default::default()
-        };
+    fn new(products: ProductVariant, slices: Option<usize>, weights: Storage) -> Option<Self> {
+        let options = Options { products: Some(products), slices, weights, ..Default::default() };
         Some(Way {
             gpu: open(Options { limits: Limits::WebGpu, ..options })?,
             halves: weights == Storage::F16,
@@ -53,6 +48,23 @@ impl Way {
             let (x, w) = (tokens(g, "x", k), g.param("w", &[k, n]));
             let op = ops::MatMul { epilogue, orientation: Orientation::Nn };
             with_epilogue(g, op.into(), x, w, n, epilogue)
+        });
+    }
+
+    /// A product of so many columns, of weights of this shape.
+    fn few(
+        &self,
+        columns: u32,
+        op: impl Into<Op>,
+        e: Epilogue,
+        w: &[usize],
+        (k, n): (usize, usize),
+    ) {
+        let asked = (0..columns).collect();
+        self.check(Case { asked, scale: 0.5, ..Case::default() }, |g| {
+            let x = g.input("x", [Dim::Asked, Dim::Fixed(k)], DType::F32);
+            let w = g.param("w", w);
+            with_epilogue(g, op.into(), x, w, n, e)
         });
     }
 
@@ -103,7 +115,7 @@ fn all_of() -> Epilogue {
 
 #[test]
 fn tiles_in_workgroup_memory() {
-    let Some(way) = Way::new(ProductVariant::Tiled, 1, Storage::F32) else { return };
+    let Some(way) = Way::new(ProductVariant::Tiled, Some(1), Storage::F32) else { return };
     way.everything();
     // The last 16 columns of 80, and rows past the second tile.
     way.over_tokens((70, 80), &[16, 8, 36, 4]);
@@ -112,7 +124,7 @@ fn tiles_in_workgroup_memory() {
 #[test]
 fn sums_cut_into_slices() {
     for variant in [ProductVariant::Direct, ProductVariant::Tiled] {
-        let Some(way) = Way::new(variant, 3, Storage::F32) else { return };
+        let Some(way) = Way::new(variant, Some(3), Storage::F32) else { return };
         way.dense((50, 34), all_of());
         way.dense((64, 20), Epilogue { glu: true, ..all_of() });
         way.blocks((4, 12, 36), Epilogue { glu: true, ..all_of() });
@@ -127,7 +139,7 @@ fn sums_cut_into_slices() {
 
 #[test]
 fn sums_over_tokens() {
-    let Some(way) = Way::new(ProductVariant::Direct, 1, Storage::F32) else { return };
+    let Some(way) = Way::new(ProductVariant::Direct, Some(1), Storage::F32) else { return };
     way.over_tokens((70, 80), &[16, 8, 36, 4]);
     // A width that is no multiple of four.
     way.over_tokens((6, 7), &[4, 8]);
@@ -136,7 +148,7 @@ fn sums_over_tokens() {
 #[test]
 fn weights_in_half_precision() {
     for variant in [ProductVariant::Direct, ProductVariant::Tiled] {
-        let Some(way) = Way::new(variant, 1, Storage::F16) else { return };
+        let Some(way) = Way::new(variant, Some(1), Storage::F16) else { return };
         way.dense((36, 18), all_of());
         way.dense((7, 10), Epilogue { glu: true, ..all_of() });
         way.blocks((4, 24, 12), Epilogue { glu: true, ..all_of() });
@@ -149,25 +161,28 @@ fn weights_in_half_precision() {
 
 #[test]
 fn few_columns() {
-    let Some(way) = Way::new(ProductVariant::Direct, 1, Storage::F32) else { return };
-    for asked in [1, 7, 15, 31] {
-        let asked = (0..asked).collect();
-        way.check(Case { asked, ..Case::default() }, |g| {
-            let values = |g: &mut Builder, name: &str, width| {
-                g.input(name, [Dim::Asked, Dim::Fixed(width)], DType::F32)
-            };
-            let x = [values(g, "x", 12), g.param("w", &[50, 12]), g.param("bias", &[50])];
-            let residual = values(g, "residual", 50);
-            let op = ops::MatMul { epilogue: all_of(), ..Default::default() };
-            g.add(op, &[x[0], x[1], x[2], residual]).unwrap()
-        });
+    let e = all_of();
+    let dense = ops::MatMul { epilogue: e, ..Default::default() };
+    let Some(way) = Way::new(ProductVariant::Direct, Some(1), Storage::F32) else { return };
+    for columns in [1, 7, 15, 31] {
+        way.few(columns, dense, e, &[50, 12], (12, 50));
+    }
+    let gate = Epilogue { glu: true, ..e };
+    let transposed = ops::MatMul { epilogue: gate, orientation: Orientation::Nn };
+    // Many weights: sums in phases.
+    for weights in [Storage::F32, Storage::F16] {
+        let Some(way) = Way::new(ProductVariant::Direct, None, weights) else { return };
+        way.few(1, dense, e, &[520, 515], (515, 520));
+        way.few(9, dense, e, &[514, 516], (516, 514));
+        way.few(16, ops::BlockDiagMatMul { epilogue: gate }, gate, &[4, 256, 260], (1040, 1024));
+        way.few(5, transposed, gate, &[514, 516], (514, 516));
     }
 }
 
 #[test]
 fn what_others_are_measured_against() {
     for variant in [ProductVariant::Rows8, ProductVariant::Naive] {
-        let Some(way) = Way::new(variant, 1, Storage::F32) else { return };
+        let Some(way) = Way::new(variant, Some(1), Storage::F32) else { return };
         way.dense((20, 24), Epilogue::default());
         way.blocks((3, 8, 12), Epilogue::default());
         way.dense((20, 24), all_of());

@@ -143,7 +143,7 @@ const SIBLINGS: &[&str] = &["crates/m2-cpu/src/ops", "crates/m2-wgpu/src/ops", "
 const PARTS: &[&str] = &["mod", "epilogue", "check"];
 /// What several ops of `m2-wgpu` share: moves, products, Fourier transforms.
 const SHARED: &[&str] =
-    &["bench", "copy", "cut", "norm", "passes", "product", "strided", "transform"];
+    &["bench", "copy", "cut", "norm", "passes", "product", "strided", "tiling", "transform"];
 /// Ops that run kernels of others: products those of `matmul`, moves those of `copy`; the text of an
 /// elementwise kernel is written from its expression, and a reshape runs none.
 const BORROWERS: &[&str] = &[

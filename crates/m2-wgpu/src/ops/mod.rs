@@ -31,6 +31,7 @@ mod short_conv;
 mod slice;
 mod softmax;
 mod strided;
+mod tiling;
 mod transform;
 
 use m2_ir::Op;

@@ -3,7 +3,10 @@
 
 use m2_ir::{NodeId, Op};
 
-use super::product::{Halves, Product, tile_half};
+use super::{
+    product::{Halves, Product},
+    tiling::tile_half,
+};
 use crate::{
     Error, ProductVariant,
     launch::{Bind, Slot},

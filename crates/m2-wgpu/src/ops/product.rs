@@ -6,21 +6,18 @@ use m2_ir::{
 };
 use shaders::Kernel;
 
-use super::{cut::Cut, norm::Norm, strided::Strided};
+use super::{
+    cut::Cut,
+    norm::Norm,
+    strided::Strided,
+    tiling::{Across, Shares, TILE, tile_half},
+};
 use crate::{
     Error, ProductVariant, Storage,
     launch::{Bind, Grid, Slot},
     lowering::{Lowering, axis, flag, read, size},
 };
 
-/// Columns of a tile.
-const COLUMNS: usize = 64;
-/// Inputs that the tiled kernel stages at once; slices of sums are multiples of it.
-const STAGED: usize = 16;
-/// Inputs that a slice has at least where the shape decides.
-const SLICE: usize = 256;
-/// Workgroups of 64 × 64 results that fill a large GPU twice.
-const FILLED: usize = 256;
 /// Scratch for slices; factors of a Monarch product have number 0.
 const SLICES: usize = 1;
 
@@ -165,27 +162,28 @@ impl Product {
             return Ok(());
         }
         let norm = Norm::of(cx)?;
+        let lds = (self.leading(cx), self.leading(cx));
         let cuts = Cut::of(cx, &self, &halves);
         for cut in &cuts {
             let part = cut.halves(&halves);
-            let mut constants = self.shape(cx, &self.epilogue, part, (part.rows, 1));
+            let mut constants = self.shape(&self.epilogue, part, (part.rows, 1), lds);
             let mut bindings = cut.bindings(cx, &self, &halves);
             norm.give(cx, &self, cut.start(), (&mut constants, &mut bindings));
-            self.dispatch(cx, norm, constants, part, (1, 0), bindings);
+            self.dispatch(cx, norm, constants, part, Shares::WHOLE, bindings);
         }
         if !cuts.is_empty() {
             return Ok(());
         }
         // Slices have no statistics before they are added up.
-        let slices = if norm == Norm::After { 1 } else { self.slices(cx) };
-        if slices > 1 {
-            self.sliced(cx, norm, slices, halves);
+        let shares = if norm == Norm::After { Shares::WHOLE } else { Shares::of(cx, &self) };
+        if shares.parts() > 1 {
+            self.sliced(cx, norm, shares, halves);
             return Ok(());
         }
-        let mut constants = self.shape(cx, &self.epilogue, halves, self.y_map);
+        let mut constants = self.shape(&self.epilogue, halves, self.y_map, lds);
         let mut bindings = self.bindings(self.y);
         norm.give(cx, &self, (0, 0), (&mut constants, &mut bindings));
-        self.dispatch(cx, norm, constants, halves, (1, 0), bindings);
+        self.dispatch(cx, norm, constants, halves, Shares::WHOLE, bindings);
         Ok(())
     }
 
@@ -213,48 +211,38 @@ impl Product {
         self.inputs.of(&cx.class)
     }
 
-    /// How many slices the sum is cut into; the plan's class decides, so that equal plans give
-    /// equal bits.
-    fn slices(&self, cx: &Lowering<'_>) -> usize {
-        let depth = self.depth(cx);
-        let most = |of: usize| depth.div_ceil(of).max(1);
-        match (cx.settings.products.slices, cx.settings.products.variant) {
-            (Some(n), _) => n.clamp(1, most(STAGED)),
-            (None, ProductVariant::Tiled) => {
-                let tiles = self.blocks * self.rows.div_ceil(64) * self.leading(cx).div_ceil(64);
-                FILLED.div_ceil(tiles).min(depth / SLICE).max(1)
-            }
-            (None, _) => 1,
-        }
-    }
-
     /// Slices to scratch, then their sum with the epilogue.
-    fn sliced(&self, cx: &mut Lowering<'_>, norm: Norm, slices: usize, halves: Halves) {
-        let (ld, height) = (self.leading(cx), self.blocks * self.rows);
-        let parts = Slot::Scratch(SLICES, slices * height * ld);
+    fn sliced(&self, cx: &mut Lowering<'_>, norm: Norm, shares: Shares, halves: Halves) {
         let plain = Halves { blocks: self.blocks, rows: self.rows, block_shift: 0, row_shift: 0 };
-        let mut constants = self.shape(cx, &Epilogue::default(), plain, (self.rows, 1));
-        let depth = self.depth(cx).div_ceil(slices).next_multiple_of(STAGED);
-        constants.push(size("SLICE", height * ld));
+        let (ld, height) = (self.leading(cx), self.blocks * self.rows);
+        // A part is as wide as a workgroup of phases.
+        let wide = match shares.phases {
+            1 => ld,
+            _ => Across::of(cx, self, &plain, shares).columns(),
+        };
+        let parts = Slot::Scratch(SLICES, shares.parts() * height * wide);
+        let e = Epilogue::default();
+        let mut constants = self.shape(&e, plain, (self.rows, 1), (ld, wide));
+        constants.push(size("SLICE", height * wide));
         let mut bindings = self.bindings(parts);
         norm.give(cx, self, (0, 0), (&mut constants, &mut bindings));
-        self.dispatch(cx, norm, constants, plain, (slices, depth), bindings);
-        let mut constants = self.shape(cx, &self.epilogue, halves, self.y_map);
-        constants.extend([size("PARTS", slices), size("HEIGHT", height)]);
+        self.dispatch(cx, norm, constants, plain, shares, bindings);
+        let mut constants = self.shape(&self.epilogue, halves, self.y_map, (wide, ld));
+        constants.extend([size("PARTS", shares.parts()), size("HEIGHT", height)]);
         let mut bindings = self.bindings(self.y);
         bindings[0] = Bind::Read(parts);
         let grid = Grid::new(self.lead, 32, (halves.blocks * halves.rows).div_ceil(8));
         cx.launch(shaders::MATMUL_SLICES, constants, bindings, grid);
     }
 
-    /// A dispatch of the product itself, its sum cut into slices of so many inputs.
+    /// A dispatch of the product itself.
     fn dispatch(
         &self,
         cx: &mut Lowering<'_>,
         norm: Norm,
         mut constants: Constants,
         halves: Halves,
-        (slices, depth): (usize, usize),
+        shares: Shares,
         bindings: Vec<Bind>,
     ) {
         let tiled = cx.settings.products.variant == ProductVariant::Tiled;
@@ -269,13 +257,9 @@ impl Product {
             // Its inputs are dense, and it has no residual.
             constants.retain(|(name, _)| !["XB", "XI", "RESIDUAL"].contains(name));
         }
-        if slices > 1 {
-            constants.extend([size("SLICES", slices), size("DEPTH", depth)]);
-        } else {
-            constants.push(size("DEPTH", self.depth(cx)));
-        }
-        let tiles = |span: usize| slices * halves.blocks * halves.rows.div_ceil(span);
-        let span = |half: usize| halves.span(half);
+        let Shares { slices, phases } = shares;
+        constants.extend([size("SLICES", slices), size("DEPTH", shares.depth(self.depth(cx)))]);
+        let tiles = |half: usize| slices * halves.blocks * halves.rows.div_ceil(halves.span(half));
         let grid = if tiled {
             let whole = match norm {
                 Norm::After => Halves { blocks: self.blocks, rows: self.rows, ..halves },
@@ -283,19 +267,18 @@ impl Product {
             };
             let half = tile_half(&whole, slices, self.leading(cx));
             constants.push(size("HALF", half));
-            Grid::new(self.lead, COLUMNS, tiles(span(half)))
+            Grid::new(self.lead, TILE, tiles(half))
         } else {
-            let half = if halves.rows < span(16) { 4 } else { 8 };
-            // Fewer columns for each invocation, not all of them in one: invocations that lie
-            // along rows read weights from lines that evict each other.
-            let (across, vecs) = match self.lead.of(&cx.class) {
-                0..=8 => (2, 1),
-                9..=16 => (4, 1),
-                17..=32 => (4, 2),
-                _ => (4, 4),
-            };
-            constants.extend([size("HALF", half), size("ACROSS", across), size("VECS", vecs)]);
-            Grid::new(self.lead, 4 * vecs * across, tiles(span(half)).div_ceil(32 / across))
+            let half = if phases > 1 || halves.rows < halves.span(16) { 4 } else { 8 };
+            let across = Across::of(cx, self, &halves, shares);
+            let invocations = across.invocations * phases;
+            constants.extend([
+                size("HALF", half),
+                size("ACROSS", across.invocations),
+                size("VECS", across.vecs),
+                size("PHASES", phases),
+            ]);
+            Grid::new(self.lead, across.columns(), tiles(half).div_ceil(32 / invocations))
         };
         cx.launch(kernel, constants, bindings, grid);
     }
@@ -335,13 +318,14 @@ impl Product {
         }
     }
 
-    /// The constants that all kernels of the family share.
+    /// The constants that all kernels of the family share; the leading dimensions are those of what
+    /// is read and of the result.
     fn shape(
         &self,
-        cx: &Lowering<'_>,
         e: &Epilogue,
         halves: Halves,
         y_map: (usize, usize),
+        (ld, y_ld): (usize, usize),
     ) -> Constants {
         vec![
             size("NB", halves.blocks),
@@ -351,7 +335,8 @@ impl Product {
             size("KLEAD", axis(self.inputs)),
             size("COLUMNS", self.lead.fixed().unwrap_or(0)),
             size("LEAD", axis(self.lead)),
-            size("LD", self.leading(cx)),
+            size("LD", ld),
+            size("YLD", y_ld),
             size("YB", y_map.0),
             size("YI", y_map.1),
             flag("GLU", e.glu),
@@ -401,16 +386,9 @@ impl Product {
     }
 }
 
-/// Rows of half a tile of the tiled kernel: few where a GPU would not be filled otherwise.
-pub(super) fn tile_half(halves: &Halves, slices: usize, ld: usize) -> usize {
-    let tiles = slices * halves.blocks * halves.rows.div_ceil(halves.span(32));
-    let few = tiles * ld.div_ceil(64) < FILLED / 2;
-    if few && halves.block_shift == 0 { 16 } else { 32 }
-}
-
 impl Halves {
     /// Results' rows of a tile whose halves have so many.
-    fn span(&self, half: usize) -> usize {
+    pub fn span(&self, half: usize) -> usize {
         if self.is_gate() { half } else { 2 * half }
     }
 

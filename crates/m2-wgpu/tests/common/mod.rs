@@ -94,7 +94,8 @@ pub fn with_epilogue(
         operands.push(g.param("bias", &[n]));
     }
     if e.residual {
-        operands.push(tokens(g, "residual", out));
+        let lead = g.node(x).ty.shape[0];
+        operands.push(g.input("residual", [lead, Dim::Fixed(out)], DType::F32));
     }
     g.add(op, &operands).unwrap()
 }
