@@ -210,7 +210,13 @@ fn golden_layers_in_f32() {
 
 #[test]
 fn golden_layers_on_the_gpu() {
-    device::on_the_gpu(&[golden_layers_in_f32]);
+    device::on_the_gpu(device::gpu(), &[golden_layers_in_f32]);
+}
+
+/// The same with the kernels that GPUs get.
+#[test]
+fn golden_layers_on_the_gpu_through_workgroup_memory() {
+    device::on_the_gpu(device::as_gpus_are(), &[golden_layers_in_f32]);
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn golden_models_on_the_gpu() {
 
 /// The same with the kernels that GPUs get.
 #[test]
-fn golden_models_on_the_gpu_with_norms_in_products() {
+fn golden_models_on_the_gpu_through_workgroup_memory() {
     if let Some(device) = as_gpus_are() {
         models_on(&device);
     }

@@ -124,15 +124,18 @@ fn files(prefix: &str) -> Vec<OpFile> {
 
 #[test]
 fn golden_ops_on_the_gpu() {
-    device::on_the_gpu(&[
-        attention_pooler::golden_attention_pooler,
-        block_diag::golden_blockdiag_multiply,
-        block_diag::golden_blockdiag_linear,
-        butterfly::golden_butterfly_products,
-        butterfly::golden_butterfly_einsum,
-        convolution::golden_fftconv,
-        convolution::golden_shortconv,
-        filter::golden_filters,
-        pointwise::golden_pointwise,
-    ]);
+    device::on_the_gpu(
+        device::gpu(),
+        &[
+            attention_pooler::golden_attention_pooler,
+            block_diag::golden_blockdiag_multiply,
+            block_diag::golden_blockdiag_linear,
+            butterfly::golden_butterfly_products,
+            butterfly::golden_butterfly_einsum,
+            convolution::golden_fftconv,
+            convolution::golden_shortconv,
+            filter::golden_filters,
+            pointwise::golden_pointwise,
+        ],
+    );
 }

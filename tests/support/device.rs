@@ -45,9 +45,9 @@ pub fn gpu_with(device: Options) -> Result<Option<Device>, Error> {
     }
 }
 
-/// Runs tests of this thread on the GPU.
-pub fn on_the_gpu(tests: &[fn()]) {
-    let Some(device) = gpu() else { return };
+/// Runs tests of this thread on a GPU, where there is one.
+pub fn on_the_gpu(gpu: Option<Device>, tests: &[fn()]) {
+    let Some(device) = gpu else { return };
     GPU.set(Some(Rc::new(device)));
     tests.iter().for_each(|test| test());
     GPU.set(None);
