@@ -1,7 +1,7 @@
 //! Every way to multiply, forced, against plain f64: odd shapes, epilogues, cut sums, weights in
 //! half precision.
 
-use crate::common::{Case, epilogues, open, tokens, with_epilogue};
+use crate::common::{Case, Random, epilogues, open, tokens, with_epilogue};
 use m2_ir::{
     Builder, DType, Dim, NodeId, Op, RowTable,
     ops::{self, Epilogue, Orientation},
@@ -103,6 +103,7 @@ impl Way {
         self.transposed((9, 20), all_of());
         self.transposed((12, 7), Epilogue::default());
         self.transposed((20, 72), Epilogue { glu: true, ..all_of() });
+        self.transposed((20, 68), Epilogue { glu: true, ..all_of() });
         self.monarch([4, 6, 5], [3, 7, 8], true);
         self.monarch([8, 8, 8], [8, 8, 8], false);
     }
@@ -176,6 +177,34 @@ fn few_columns() {
         way.few(9, dense, e, &[514, 516], (516, 514));
         way.few(16, ops::BlockDiagMatMul { epilogue: gate }, gate, &[4, 256, 260], (1040, 1024));
         way.few(5, transposed, gate, &[514, 516], (514, 516));
+    }
+}
+
+/// Sizes of every parity, those of models among them, which are multiples of tiles.
+#[test]
+fn any_shapes() {
+    let mut random = Random::fresh();
+    let sizes = [1, 3, 4, 8, 12, 16, 20, 32, 48, 64, 96, 130, 192, 260];
+    let all = epilogues();
+    for variant in [ProductVariant::Direct, ProductVariant::Tiled] {
+        for slices in [None, Some(2 + random.below(5))] {
+            let weights = [Storage::F32, Storage::F16][random.below(2)];
+            let Some(way) = Way::new(variant, slices, weights) else { return };
+            for _ in 0..4 {
+                let k = sizes[random.below(sizes.len())];
+                let n = 2 * sizes[random.below(sizes.len())];
+                // Halves are for gates of an even number of blocks.
+                let odd = if weights == Storage::F32 { 3 } else { 1 };
+                let (nb, e) = ([2, odd, 4][random.below(3)], all[random.below(all.len())]);
+                let kind = random.below(3);
+                println!("{variant}, {slices:?}, {weights:?}, kind {kind}: {nb}, {k}, {n}, {e:?}");
+                match kind {
+                    0 => way.dense((k, n), e),
+                    1 => way.blocks((nb, n, k), e),
+                    _ => way.transposed((k, n), e),
+                }
+            }
+        }
     }
 }
 

@@ -252,7 +252,7 @@ impl Product {
             Norm::None if tiled => &TILED,
             Norm::None => &DIRECT,
         };
-        let kernel = self.kernel(cx, family, &mut constants);
+        let kernel = self.kernel(cx, family, &halves, &mut constants);
         if let Norm::Before(_) = norm {
             // Its inputs are dense, and it has no residual.
             constants.retain(|(name, _)| !["XB", "XI", "RESIDUAL"].contains(name));
@@ -284,7 +284,13 @@ impl Product {
     }
 
     /// The kernel that fits the operands, and the constants of their maps.
-    fn kernel(&self, cx: &Lowering<'_>, of: &Family, constants: &mut Constants) -> Kernel {
+    fn kernel(
+        &self,
+        cx: &Lowering<'_>,
+        of: &Family,
+        halves: &Halves,
+        constants: &mut Constants,
+    ) -> Kernel {
         let storage = match cx.storage(self.w) {
             Storage::F32 => 0,
             Storage::F16 => 1,
@@ -303,7 +309,8 @@ impl Product {
                 constants.push(size("WN", row));
                 of.rows[storage]
             }
-            (_, WeightMap::Transposed) if by_four(self.rows) => {
+            // A gate's partner rows have to begin at a vec4, too.
+            (_, WeightMap::Transposed) if by_four(self.rows) && by_four(halves.row_shift) => {
                 constants.push(size("WK", self.rows));
                 of.transposed[storage]
             }
